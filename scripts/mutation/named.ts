@@ -55,8 +55,8 @@ export const NAMED: readonly NamedMutant[] = [
   {
     name: 'the hash of a cache key has no scope',
     file: CACHE_KEY,
-    before: 'const before = `${scope.length}:${scope},',
-    after: 'const before = `',
+    before: 'string => `${scope.length}:${scope},',
+    after: 'string => `',
     tests: KEY_TESTS,
   },
   {

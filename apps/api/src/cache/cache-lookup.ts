@@ -8,7 +8,6 @@ import { LongText, type Text } from '@millrace/shared/predictions/long-text';
 import type { CacheControl } from '../http/request-headers.ts';
 import type { Catalog, ServedModel } from '../models/catalog.ts';
 import type { NormalizedInput } from '../models/normalize-input.ts';
-import { andThen } from './and-then.ts';
 import { isFresh, wholeHit } from './cache-status.ts';
 import type { LocalResults } from './local-results.ts';
 import type { ParsedRequests } from './parsed-requests.ts';
@@ -115,42 +114,55 @@ export interface LookUpParams {
 
 export type LookupResult = CachedResponse | CachedRows;
 
-/** Reads the cache for a request. Returns without a promise where this process has the result. */
-export function lookUpCache(
+/** Reads the cache for a request, and calls `next`: at once where this process has the result. */
+export function lookUpCache<R>(
   { cache }: Pick<CacheLookupDeps, 'cache'>,
-  { request, served, normalized, keyed }: LookUpParams,
-): LookupResult | Promise<LookupResult> {
+  params: LookUpParams,
+  next: (found: LookupResult) => R | Promise<R>,
+): R | Promise<R> {
+  const { request, served, normalized, keyed } = params;
   const { cacheControl } = request;
   const epoch = served.registered.cacheEpoch;
-  const [key] = normalized.keys;
+  const { keys, own } = normalized;
+  const [key] = keys;
   if (!keyed || cacheControl.noCache) {
     if (keyed) discardResults(cache, normalized, epoch);
-    return { kind: 'rows', cached: [], read: false, store: keyed };
+    return next({ kind: 'rows', cached: [], read: false, store: keyed });
   }
   const nowMs = sharedNow();
-  const usable = (result: CachedResult | null) =>
-    result && isFresh(result, cacheControl.maxAgeS, nowMs) ? result : null;
-  const rows = (cached: readonly (CachedResult | null)[]): CachedRows => ({
+  if (key === undefined || keys.length > 1)
+    return cache.getMany(keys, epoch).then((cached) => next(rowsOf(params, cached, nowMs)));
+  if (own === undefined)
+    return cache.get({ cacheKey: key, epoch, nowMs }, (result) =>
+      next(wholeOf(params, result, nowMs) ?? rowsOf(params, [result], nowMs)),
+    );
+  // A result that tenants share is the prediction of the first caller: another tenant may read only the output.
+  return cache.get({ cacheKey: own, epoch, nowMs }, (copy) => {
+    const whole = wholeOf(params, copy, nowMs);
+    if (whole !== undefined) return next(whole);
+    return cache.get({ cacheKey: key, epoch, nowMs }, (result) => next(rowsOf(params, [result], nowMs)));
+  });
+}
+
+function wholeOf(
+  { request, served, normalized }: LookUpParams,
+  result: CachedResult | null,
+  nowMs: number,
+): CachedResponse | undefined {
+  if (result === null || needsOwnPrediction(request)) return undefined;
+  const { cacheControl } = request;
+  return cachedResponse(result, { normalized, digest: served.version.digest, cacheControl, nowMs });
+}
+
+function rowsOf({ request, keyed }: LookUpParams, cached: readonly (CachedResult | null)[], nowMs: number): CachedRows {
+  const { cacheControl } = request;
+  const { maxAgeS } = cacheControl;
+  return {
     kind: 'rows',
-    cached: cached.map(usable),
+    cached: cached.map((result) => (result && isFresh(result, maxAgeS, nowMs) ? result : null)),
     read: maySharePast(cacheControl),
     store: keyed,
-  });
-  if (key === undefined || normalized.keys.length > 1) return cache.getMany(normalized.keys, epoch).then(rows);
-  const isWhole = !needsOwnPrediction(request);
-  const params = { normalized, digest: served.version.digest, cacheControl, nowMs };
-  const { own } = normalized;
-  // A result that tenants share is the prediction of the first caller: another tenant may read only the output.
-  const shared = () =>
-    andThen(
-      cache.get(key, epoch, nowMs),
-      (result) => (isWhole && own === undefined ? cachedResponse(result, params) : undefined) ?? rows([result]),
-    );
-  if (own === undefined) return shared();
-  return andThen(
-    cache.get(own, epoch, nowMs),
-    (copy) => (isWhole ? cachedResponse(copy, params) : undefined) ?? shared(),
-  );
+  };
 }
 
 /** A flight stays for a time after its end: a smaller `max-age` allows no result of such a flight. */

@@ -18,5 +18,5 @@ export const gatherReads: Gather = (run) => {
     // When Redis does not respond, the waiting callers do not wait for another timeout.
     failsAll: (error) => !isWrongType(error),
   });
-  return (place) => reads.add(place);
+  return (place, listener) => reads.put(place, listener);
 };

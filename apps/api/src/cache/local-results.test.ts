@@ -1,7 +1,7 @@
 import type { ResultCache } from '@millrace/shared/cache/result-cache';
 import type { CachedResult } from '@millrace/shared/cache/result-value';
 import { expect, test } from 'vitest';
-import { createLocalResults } from './local-results.ts';
+import { createLocalResults, type LocalResults, type LookUp } from './local-results.ts';
 
 const now = 1_700_000_000_000;
 
@@ -31,27 +31,30 @@ function redisWith(stored: Map<string, CachedResult>): ResultCache & { reads: nu
   return cache;
 }
 
+const get = (local: LocalResults, cacheKey: string, { epoch = 0, nowMs = now }: Partial<LookUp> = {}) =>
+  local.get<CachedResult | null>({ cacheKey, epoch, nowMs }, (result) => result);
+
 test('a result with repeated hits is local for a second at a time', async () => {
   const redis = redisWith(new Map([['0:a', resultOf('1')]]));
   const local = createLocalResults(redis);
-  for (let n = 0; n < 3; n++) expect((await local.get('a', 0, now))?.output.toString()).toBe('1');
+  for (let n = 0; n < 3; n++) expect((await get(local, 'a'))?.output.toString()).toBe('1');
   expect(redis.reads).toBe(3);
   for (let n = 0; n < 10; n++) {
-    const got = local.get('a', 0, now + 99 * n);
+    const got = get(local, 'a', { nowMs: now + 99 * n });
     expect(got).not.toBeInstanceOf(Promise);
     expect((got as CachedResult).text).toBe('{"output":1}');
   }
   expect(redis.reads).toBe(3);
-  await local.get('a', 0, now + 1_000);
+  await get(local, 'a', { nowMs: now + 1_000 });
   expect(redis.reads).toBe(4);
   // The key is still hot: one read a second is enough.
-  expect(local.get('a', 0, now + 1_999)).not.toBeInstanceOf(Promise);
+  expect(get(local, 'a', { nowMs: now + 1_999 })).not.toBeInstanceOf(Promise);
 });
 
 test('hits with long times between them do not make a result local', async () => {
   const redis = redisWith(new Map([['0:a', resultOf('1')]]));
   const local = createLocalResults(redis);
-  for (let n = 0; n < 10; n++) await local.get('a', 0, now + n * 5_000);
+  for (let n = 0; n < 10; n++) await get(local, 'a', { nowMs: now + n * 5_000 });
   expect(redis.reads).toBe(10);
 });
 
@@ -60,35 +63,35 @@ test('a purged, forgotten or lost result is not local', async () => {
   const redis = redisWith(stored);
   const local = createLocalResults(redis);
   const heat = async () => {
-    for (let n = 0; n < 3; n++) await local.get('a', 0, now);
-    expect(local.get('a', 0, now)).not.toBeInstanceOf(Promise);
+    for (let n = 0; n < 3; n++) await get(local, 'a');
+    expect(get(local, 'a')).not.toBeInstanceOf(Promise);
   };
   await heat();
-  expect(await local.get('a', 1, now)).toBeNull();
+  expect(await get(local, 'a', { epoch: 1 })).toBeNull();
   await heat();
   local.forget('a');
-  expect(local.get('a', 0, now)).toBeInstanceOf(Promise);
+  expect(get(local, 'a')).toBeInstanceOf(Promise);
   await heat();
   stored.clear();
-  expect(await local.get('a', 0, now + 1_000)).toBeNull();
-  expect(await local.get('a', 0, now + 1_001)).toBeNull();
+  expect(await get(local, 'a', { nowMs: now + 1_000 })).toBeNull();
+  expect(await get(local, 'a', { nowMs: now + 1_001 })).toBeNull();
 });
 
 test('a miss is never stored', async () => {
   const stored = new Map<string, CachedResult>();
   const local = createLocalResults(redisWith(stored));
-  for (let n = 0; n < 5; n++) expect(await local.get('a', 0, now)).toBeNull();
+  for (let n = 0; n < 5; n++) expect(await get(local, 'a')).toBeNull();
   stored.set('0:a', resultOf('2'));
-  expect((await local.get('a', 0, now))?.output.toString()).toBe('2');
+  expect((await get(local, 'a'))?.output.toString()).toBe('2');
 });
 
 test('used results are read again in the background with one command, and unused results are not', async () => {
   const stored = new Map([...'abcd'].map((key) => [`0:${key}`, resultOf(`"${key}"`)]));
   const redis = redisWith(stored);
   const local = createLocalResults(redis);
-  const get = (key: string, at: number) => local.get(key, 0, at);
-  for (const key of 'abcd') for (let n = 0; n < 3; n++) await get(key, now);
-  for (const key of 'abc') void get(key, now + 100);
+  const at = (key: string, nowMs: number) => get(local, key, { nowMs });
+  for (const key of 'abcd') for (let n = 0; n < 3; n++) await at(key, now);
+  for (const key of 'abc') void at(key, now + 100);
   redis.reads = 0;
   await local.refresh(now + 400);
   expect(redis.reads, 'no result is old enough').toBe(0);
@@ -98,17 +101,17 @@ test('used results are read again in the background with one command, and unused
   stored.delete('0:c');
   await local.refresh(now + 500);
   expect(redis.reads).toBe(1);
-  expect(get('a', now + 1_400)).toMatchObject({ text: '{"output":"newer"}' });
-  expect(get('b', now + 1_400)).toMatchObject({ text: '{"output":"new"}' });
-  expect(await get('c', now + 501)).toBeNull();
-  expect(get('d', now + 1_000), 'not used since the last read').toBeInstanceOf(Promise);
+  expect(at('a', now + 1_400)).toMatchObject({ text: '{"output":"newer"}' });
+  expect(at('b', now + 1_400)).toMatchObject({ text: '{"output":"new"}' });
+  expect(await at('c', now + 501)).toBeNull();
+  expect(at('d', now + 1_000), 'not used since the last read').toBeInstanceOf(Promise);
 });
 
 test('a result that is forgotten during a refresh stays forgotten, and the other results are refreshed', async () => {
   const redis = redisWith(new Map(['0:a', '0:b'].map((key) => [key, resultOf('1')])));
   const local = createLocalResults(redis);
-  for (const key of 'ab') for (let n = 0; n < 3; n++) await local.get(key, 0, now);
-  for (const key of 'ba') void local.get(key, 0, now + 1);
+  for (const key of 'ab') for (let n = 0; n < 3; n++) await get(local, key);
+  for (const key of 'ba') void get(local, key, { nowMs: now + 1 });
   redis.reads = 0;
   const refreshing = local.refresh(now + 600);
   local.forget('a');
@@ -122,14 +125,14 @@ test('the local copy shares no memory with the reply of Redis, and has the text 
   const chunk = Buffer.from('{"output":1}1');
   const result = { ...resultOf('1'), body: chunk.subarray(0, 12), output: chunk.subarray(12) };
   const local = createLocalResults(redisWith(new Map([['0:a', result]])));
-  for (let n = 0; n < 3; n++) await local.get('a', 0, now);
+  for (let n = 0; n < 3; n++) await get(local, 'a');
   chunk.fill(0);
   expect(local.local('a', 0, now)).toEqual({ ...resultOf('1'), text: '{"output":1}' });
 });
 
 test('a result without a body is local without a text', async () => {
   const local = createLocalResults(redisWith(new Map([['0:a', { ...resultOf('1'), body: null }]])));
-  for (let n = 0; n < 3; n++) await local.get('a', 0, now);
+  for (let n = 0; n < 3; n++) await get(local, 'a');
   expect(local.local('a', 0, now)).toEqual({ ...resultOf('1'), body: null });
 });
 
@@ -140,11 +143,11 @@ test.each([
   const stored = new Map([['0:a', { ...resultOf('1'), ...large }]]);
   const redis = redisWith(stored);
   const local = createLocalResults(redis);
-  for (let n = 0; n < 5; n++) await local.get('a', 0, now);
+  for (let n = 0; n < 5; n++) await get(local, 'a');
   expect(local.local('a', 0, now)).toBeUndefined();
   stored.set('0:b', { ...resultOf('1'), body: Buffer.alloc(16_384), output: Buffer.alloc(16_384) });
-  for (let n = 0; n < 3; n++) await local.get('b', 0, now);
-  void local.get('b', 0, now + 100);
+  for (let n = 0; n < 3; n++) await get(local, 'b');
+  void get(local, 'b', { nowMs: now + 100 });
   expect(local.local('b', 0, now + 100)).toBeDefined();
   stored.set('0:b', { ...resultOf('1'), ...large });
   await local.refresh(now + 600);
@@ -177,19 +180,19 @@ test('a refresh reads the used results of each epoch, and neither old nor unused
     },
   });
   const heat = async (key: string, epoch: number, at: number) => {
-    for (let n = 0; n < 3; n++) await local.get(key, epoch, at);
+    for (let n = 0; n < 3; n++) await get(local, key, { epoch, nowMs: at });
   };
   await heat('e', 0, now - 600);
   for (const key of 'ab') await heat(key, 0, now);
   for (const key of 'cd') await heat(key, 1, now);
-  void local.get('e', 0, now - 500);
+  void get(local, 'e', { nowMs: now - 500 });
   for (const [key, epoch] of [
     ['a', 0],
     ['b', 0],
     ['c', 1],
     ['d', 1],
   ] as const)
-    void local.get(key, epoch, now + 1);
+    void get(local, key, { epoch, nowMs: now + 1 });
   // `e` was used 1,100 ms before, so its copy is not read again.
   await local.refresh(now + 600);
   expect(reads).toEqual([
@@ -203,11 +206,11 @@ test('a reply that is older than the last read changes nothing', async () => {
   const redis = redisWith(stored);
   const reply = Promise.withResolvers<(CachedResult | null)[]>();
   const local = createLocalResults({ ...redis, getMany: () => reply.promise });
-  for (let n = 0; n < 3; n++) await local.get('a', 0, now);
-  void local.get('a', 0, now + 1);
+  for (let n = 0; n < 3; n++) await get(local, 'a');
+  void get(local, 'a', { nowMs: now + 1 });
   const refreshing = local.refresh(now + 999);
   stored.set('0:a', { ...resultOf('2'), storedAt: now + 999 });
-  await local.get('a', 0, now + 1_000);
+  await get(local, 'a', { nowMs: now + 1_000 });
   reply.resolve([null]);
   await refreshing;
   expect(local.local('a', 0, now + 1_001)).toMatchObject({ text: '{"output":2}' });
@@ -216,8 +219,8 @@ test('a reply that is older than the last read changes nothing', async () => {
 test('a result that was not read for five seconds leaves the memory, a thousand at each call', async () => {
   const keys = Array.from({ length: 1_500 }, (_, at) => `k${at}`);
   const local = createLocalResults(redisWith(new Map(keys.map((key) => [`0:${key}`, resultOf('1')]))));
-  for (const key of keys) await local.get(key, 0, now);
-  await local.get('k0', 0, now + 1);
+  for (const key of keys) await get(local, key);
+  await get(local, 'k0', { nowMs: now + 1 });
   await local.refresh(now + 4_999);
   expect(local.size).toBe(1_500);
   await local.refresh(now + 5_000);

@@ -32,9 +32,19 @@ interface Entry {
   hits: number;
 }
 
+/** A look-up of one result. */
+export interface LookUp {
+  cacheKey: string;
+  epoch: number;
+  nowMs: number;
+}
+
 export interface LocalResults extends Omit<ResultCache, 'get' | 'putMany'> {
-  /** Returns a local result at once, and otherwise reads Redis. */
-  get(cacheKey: string, epoch: number, nowMs: number): CachedResult | null | Promise<CachedResult | null>;
+  /**
+   * Calls `next` with a local result at once, and otherwise after Redis was read. A further promise for each step would take time in each garbage
+   * collection.
+   */
+  get<R>(lookUp: LookUp, next: (result: CachedResult | null) => R | Promise<R>): R | Promise<R>;
   /** Returns a local result that needs no new read, or undefined. */
   local(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined;
   /** Discards a result, so that the next `get` reads Redis. */
@@ -49,7 +59,15 @@ export function createLocalResults(cache: ResultCache): LocalResults {
   const local = new LocalCache(cache);
   return {
     local: (cacheKey, epoch, nowMs) => local.find(cacheKey, epoch, nowMs),
-    get: (cacheKey, epoch, nowMs) => local.find(cacheKey, epoch, nowMs) ?? local.read(cacheKey, epoch, nowMs),
+    get(lookUp, next) {
+      const { cacheKey, epoch, nowMs } = lookUp;
+      const found = local.find(cacheKey, epoch, nowMs);
+      if (found !== undefined) return next(found);
+      return cache.get(cacheKey, epoch).then((result) => {
+        local.keep(lookUp, result);
+        return next(result);
+      });
+    },
     getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
     put: (params) => cache.put(params),
     forget: (cacheKey) => local.forget(cacheKey),
@@ -79,8 +97,8 @@ class LocalCache {
     return entry.result;
   }
 
-  async read(cacheKey: string, epoch: number, nowMs: number): Promise<CachedResult | null> {
-    const result = await this.#cache.get(cacheKey, epoch);
+  /** Keeps what Redis has: a small result, or nothing. */
+  keep({ cacheKey, epoch, nowMs }: LookUp, result: CachedResult | null): void {
     if (result === null) this.forget(cacheKey);
     else if (isSmall(result)) {
       const before = this.#entries.peek(cacheKey);
@@ -89,7 +107,6 @@ class LocalCache {
       const bytes = bytesOf(result);
       this.#entries.set(cacheKey, { result: copyOf(result), bytes, epoch, readAt: nowMs, usedAt: nowMs, hits });
     }
-    return result;
   }
 
   forget(cacheKey: string): void {

@@ -49,22 +49,40 @@ interface Abortable {
   abort(): void;
 }
 
-/** The waits of a connection. One listener for each connection, because a connection may have many pipelined requests. */
-const waits = new WeakMap<Socket, Set<Abortable>>();
+/** The waits of a connection, nearly always one at a time. A Set would get a new table with each wait. */
+class Waits {
+  readonly #all: Abortable[] = [];
 
-/** Calls `abort` when the client ends its side, at once if the side has ended. Returns the set of waits of the connection. */
-export function onHalfClose(socket: Socket, wait: Abortable): Set<Abortable> | undefined {
+  add(wait: Abortable): void {
+    this.#all.push(wait);
+  }
+
+  delete(wait: Abortable): void {
+    const at = this.#all.indexOf(wait);
+    if (at === -1) return;
+    const last = this.#all.pop();
+    if (last !== undefined && last !== wait) this.#all[at] = last;
+  }
+
+  abort(): void {
+    for (const each of this.#all.slice()) each.abort();
+  }
+}
+
+/** One listener for each connection, because a connection may have many pipelined requests. */
+const waits = new WeakMap<Socket, Waits>();
+
+/** Calls `abort` when the client ends its side, at once if the side has ended. Returns the waits of the connection. */
+export function onHalfClose(socket: Socket, wait: Abortable): Waits | undefined {
   if (socket.readableEnded) {
     wait.abort();
     return undefined;
   }
   let all = waits.get(socket);
   if (all === undefined) {
-    const added = new Set<Abortable>();
+    const added = new Waits();
     waits.set(socket, added);
-    socket.once('end', () => {
-      for (const each of added) each.abort();
-    });
+    socket.once('end', () => added.abort());
     all = added;
   }
   all.add(wait);

@@ -131,14 +131,23 @@ const isTensor = (path: Path): boolean =>
   (path[0] === 'input' ? path.length >= 2 : path[0] === 'inputs' && path.length >= 3) && !NOT_ELEMENTS.has(path.at(-1));
 
 /** The parsed text with its arrays in their places. Arrays that cannot be tensors become nested arrays. */
-export function withArrays(parsed: unknown, arrays: readonly NumberArray[], path: Path = []): unknown {
+export const withArrays = (parsed: unknown, arrays: readonly NumberArray[]): unknown => placed(parsed, arrays, []);
+
+/** `path` is the place of `parsed`. The function leaves the path as it was: a path for each value would be a copy for each value. */
+function placed(parsed: unknown, arrays: readonly NumberArray[], path: (string | number)[]): unknown {
   if (typeof parsed === 'string' && parsed.startsWith(MARK)) {
     const array = arrays[Number(parsed.slice(MARK.length))];
     return isTensor(path) ? array : array?.toJSON();
   }
   if (typeof parsed !== 'object' || parsed === null) return parsed;
-  for (const [name, value] of Object.entries(parsed))
-    if (typeof value === 'object' || typeof value === 'string')
-      Reflect.set(parsed, name, withArrays(value, arrays, [...path, name]));
+  const members = parsed as Record<string, unknown>;
+  for (const name of Object.keys(members)) {
+    const value = members[name];
+    if (typeof value !== 'object' && typeof value !== 'string') continue;
+    path.push(name);
+    const own = placed(value, arrays, path);
+    path.pop();
+    if (own !== value) members[name] = own;
+  }
   return parsed;
 }

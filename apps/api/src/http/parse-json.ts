@@ -57,6 +57,19 @@ export async function parseLongBody(bytes: Buffer, limits: JsonLimits): Promise<
 /** The deepest NumberArray. */
 const ARRAY_LEVELS = 8;
 
+/** The limits of a process never change: one copy serves all bodies. */
+const outside = new WeakMap<JsonLimits, JsonLimits>();
+
+/** The limits of the text outside of its NumberArrays. */
+function limitsOutside(limits: JsonLimits): JsonLimits {
+  let own = outside.get(limits);
+  if (own === undefined) {
+    own = { ...limits, depth: limits.depth - ARRAY_LEVELS };
+    outside.set(limits, own);
+  }
+  return own;
+}
+
 /**
  * Undefined for a body without arrays of numbers, and for a body that could be invalid: the caller then parses the whole text, and
  * its error names the place in the text.
@@ -66,7 +79,7 @@ function parseSplit({ text, arrays }: NumberSplit, limits: JsonLimits): unknown 
   const inArrays = arrays.reduce((sum, array) => sum + array.arrays, 0);
   const items = limits.items - Math.ceil(inArrays / ARRAYS_OF_ITEM);
   try {
-    return withArrays(parseJson(text, { ...limits, depth: limits.depth - ARRAY_LEVELS }, { items }), arrays);
+    return withArrays(parseJson(text, limitsOutside(limits), { items }), arrays);
   } catch (error) {
     if (error instanceof ApiError) return undefined;
     throw error;

@@ -179,8 +179,14 @@ export class HttpMetrics {
   }
 }
 
+/** The parameter of `Cache-Status` with the reason of a miss. */
+const FORWARDED = 'fwd=';
+
 function outcomeOf(cacheStatus: string): string {
   if (cacheStatus.startsWith('millrace; hit')) return 'hit';
   if (cacheStatus.includes('; collapsed')) return 'collapsed';
-  return /fwd=(\w+)/.exec(cacheStatus)?.[1] ?? 'miss';
+  const at = cacheStatus.indexOf(FORWARDED);
+  if (at === -1) return 'miss';
+  const end = cacheStatus.indexOf(';', at);
+  return cacheStatus.slice(at + FORWARDED.length, end === -1 ? undefined : end);
 }

@@ -7,7 +7,7 @@ import type { RowError } from '@millrace/shared/predictions/row-errors';
 import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import { summary } from '../http/validation.ts';
-import { type InputResult, tooManyRows } from './canonical-input.ts';
+import { type CanonicalInput, type InputResult, tooManyRows } from './canonical-input.ts';
 import { type ServedModel, under } from './catalog.ts';
 
 export interface NormalizedInput {
@@ -47,38 +47,19 @@ const INVALID_KEY = '0'.repeat(64);
 export function normalizeInput(
   served: ServedModel,
   body: Inputs,
-  { tenant, maxRows, keyed }: NormalizeOptions,
+  options: NormalizeOptions,
 ): NormalizedInput | Promise<NormalizedInput> {
-  const finish = (shape: Task['shape'], rows: GivenRow[]): NormalizedInput | Promise<NormalizedInput> => {
-    if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
-    const { config, digest } = served.version;
-    const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
-    const keyOf = (row: GivenRow) => cacheKey({ scope, digest, row });
-    const long = lengthOf(rows) > LONG_ROW;
-    const withKeys = (keys: string[]): NormalizedInput => {
-      if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
-      // The key of a long row stands for the row, because a second hash of the row costs as much as the first.
-      const isShort = shape === 'one' && rows.length === 1 && !long;
-      const row = isShort ? (rows[0] as GivenRow) : `${shape} ${keys.join()}`;
-      return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
-    };
-    if (!keyed) return long ? nextTurn({ shape, rows, keys: [] }) : { shape, rows, keys: [] };
-    if (long)
-      return nextTurn()
-        .then(() => keysInTurns({ scope, digest, rows }))
-        .then((keys) => nextTurn(withKeys(keys)));
-    if (rows.length > KEYS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
-    return withKeys(rows.map(keyOf));
-  };
+  const { tenant, maxRows } = options;
   const caller = { tenant, maxRows };
   if (body.inputs === undefined) {
-    const single = ([result]: InputResult[]) => {
-      if (result instanceof ApiError || result === undefined) throw relocated('/input', result);
-      return finish(result.shape, result.rows);
-    };
     const results = served.canonicalizer.convert([body.input], caller);
-    return results instanceof Promise ? results.then(single) : single(results);
+    if (!(results instanceof Promise)) return single(served, options, results);
+    return results.then((all) => single(served, options, all));
   }
+  const finish = (shape: Task['shape'], rows: GivenRow[]): NormalizedInput | Promise<NormalizedInput> => {
+    if (rows.length > maxRows) throw relocated('/inputs', tooManyRows(rows.length, maxRows));
+    return withKeys(served, options, { shape, rows });
+  };
   if (body.inputs.length > maxRows) return finish('list', new Array(body.inputs.length));
   const list = (results: readonly InputResult[]) => {
     if (body.on_error !== 'row') return finish('list', oneRowEach(results));
@@ -90,6 +71,75 @@ export function normalizeInput(
   };
   const results = served.canonicalizer.convert(body.inputs, caller);
   return results instanceof Promise ? results.then(list) : list(results);
+}
+
+/** The only input of a request. */
+function single(
+  served: ServedModel,
+  options: NormalizeOptions,
+  results: readonly InputResult[],
+): NormalizedInput | Promise<NormalizedInput> {
+  const result = results[0];
+  if (result instanceof ApiError || result === undefined) throw relocated('/input', result);
+  const { rows } = result;
+  if (rows.length > options.maxRows) throw relocated('/input', tooManyRows(rows.length, options.maxRows));
+  return withKeys(served, options, result);
+}
+
+/** Adds the keys to the rows, in the same turn for short rows. */
+function withKeys(
+  { version }: ServedModel,
+  { tenant, keyed }: NormalizeOptions,
+  { shape, rows }: CanonicalInput,
+): NormalizedInput | Promise<NormalizedInput> {
+  const { config, digest } = version;
+  const isLong = lengthOf(rows) > LONG_ROW;
+  if (!keyed) return isLong ? nextTurn({ shape, rows, keys: [] }) : { shape, rows, keys: [] };
+  const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
+  const owner = scope === 'public' && tenant !== DEFAULT_TENANT ? { tenant, digest, isLong } : undefined;
+  const first = rows[0];
+  // Nearly every request.
+  if (first !== undefined && rows.length === 1 && !isLong)
+    return withOwnKey({ shape, rows, keys: [cacheKey({ scope, digest, row: first })] }, owner);
+  return withManyKeys({ shape, rows }, { scope, digest, isLong, owner });
+}
+
+interface Owner {
+  tenant: string;
+  digest: string;
+  isLong: boolean;
+}
+
+interface KeyParams {
+  scope: string;
+  digest: string;
+  isLong: boolean;
+  owner: Owner | undefined;
+}
+
+function withManyKeys(
+  { shape, rows }: CanonicalInput,
+  { scope, digest, isLong, owner }: KeyParams,
+): NormalizedInput | Promise<NormalizedInput> {
+  const finish = (keys: string[]) => withOwnKey({ shape, rows, keys }, owner);
+  if (isLong)
+    return nextTurn()
+      .then(() => keysInTurns({ scope, digest, rows }))
+      .then((keys) => nextTurn(finish(keys)));
+  const keyOf = (row: GivenRow) => cacheKey({ scope, digest, row });
+  if (rows.length > KEYS_AT_ONCE) return inParts(rows, keyOf).then(finish);
+  return finish(rows.map(keyOf));
+}
+
+/** Adds the tenant's own key, for a tenant that shares results with others. */
+function withOwnKey({ shape, rows, keys }: NormalizedInput, owner: Owner | undefined): NormalizedInput {
+  if (owner === undefined) return { shape, rows, keys };
+  const { tenant, digest, isLong } = owner;
+  const [first] = rows;
+  // The key of a long row stands for the row, because a second hash of the row costs as much as the first.
+  const isShort = first !== undefined && shape === 'one' && rows.length === 1 && !isLong;
+  const row = isShort ? first : `${shape} ${keys.join()}`;
+  return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
 }
 
 /** From this number of characters or bytes on, the keys of the rows have their own turns of the event loop, apart from parsing and the task. */

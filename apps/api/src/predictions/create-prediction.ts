@@ -56,61 +56,73 @@ export interface CreateDeps extends WaitDeps {
 /** Throws ApiError or rejects with ApiError. Returns without a promise where no step waits. */
 export type CreatePrediction = (request: PredictionRequest) => Outcome | Promise<Outcome>;
 
+// Most requests pass through the next functions in one turn. A function binds its parameters only where it must wait: a closure would be
+// an object of every request.
 export function createPrediction(deps: CreateDeps, request: PredictionRequest): Outcome | Promise<Outcome> {
-  const { tenant, model, version, body, cacheControl } = request;
-  return andThen(deps.catalog.serving(tenant, model, version), (served) => {
-    request.isModelKnown = true;
-    const { digest, config } = served.version;
-    const keyed = mayShareResults(config) && !cacheControl.noStore;
-    const normalizing =
-      deps.parsedRequests.normalizeInput(body, tenant, digest) ??
-      normalizeInput(served, body, { tenant, maxRows: deps.limits.maxRows, keyed });
-    return andThen(normalizing, (normalized) =>
-      andThen(lookUp(deps, request, { request, served, normalized, keyed }), (found) =>
-        found.kind === 'cached' ? found : continueAfterCache(deps, { request, served, normalized, found }),
-      ),
-    );
-  });
+  const served = deps.catalog.serving(request.tenant, request.model, request.version);
+  if (served instanceof Promise) return served.then(createFor.bind(undefined, deps, request));
+  return createFor(deps, request, served);
+}
+
+function createFor(deps: CreateDeps, request: PredictionRequest, served: ServedModel): Outcome | Promise<Outcome> {
+  const { tenant, body, cacheControl } = request;
+  request.isModelKnown = true;
+  const { digest, config } = served.version;
+  const keyed = mayShareResults(config) && !cacheControl.noStore;
+  const keyedRequest = { request, served, keyed };
+  const normalized =
+    deps.parsedRequests.normalizeInput(body, tenant, digest) ??
+    normalizeInput(served, body, { tenant, maxRows: deps.limits.maxRows, keyed });
+  if (normalized instanceof Promise) return normalized.then(lookUp.bind(undefined, deps, keyedRequest));
+  return lookUp(deps, keyedRequest, normalized);
+}
+
+interface NormalizedRequest extends LookUpParams {
+  request: PredictionRequest;
 }
 
 /** Looks for the results in the cache, as a span of the request's trace. */
 function lookUp(
   deps: CreateDeps,
-  { trace }: PredictionRequest,
-  params: LookUpParams,
-): LookupResult | Promise<LookupResult> {
-  return trace?.span ? trace.step('cache look-up', {}, () => lookUpCache(deps, params)) : lookUpCache(deps, params);
-}
-
-interface AfterCacheParams {
-  request: PredictionRequest;
-  served: ServedModel;
-  normalized: NormalizedInput;
-  found: CachedRows;
+  { request, served, keyed }: Omit<NormalizedRequest, 'normalized'>,
+  normalized: NormalizedInput,
+): Outcome | Promise<Outcome> {
+  const params = { request, served, keyed, normalized };
+  const { trace } = request;
+  const next = (found: LookupResult) => (found.kind === 'cached' ? found : continueAfterCache(deps, params, found));
+  if (!trace?.span) return lookUpCache<Outcome>(deps, params, next);
+  const found = trace.step('cache look-up', {}, () => lookUpCache<LookupResult>(deps, params, (result) => result));
+  return andThen(found, next);
 }
 
 /** Checks `only-if-cached` and the webhook, and then applies the idempotency key. */
-function continueAfterCache(deps: CreateDeps, params: AfterCacheParams): Promise<Outcome> {
-  const { request, served, normalized, found } = params;
-  const { body, idempotencyKey: key, cacheControl } = request;
-  if (cacheControl.onlyIfCached && !isComplete(found.cached)) throw notCached(served.version.config);
-  const start = (): Promise<Outcome> => {
-    const { read, store, cached } = found;
-    const expiresInS = deps.limits.expiresInDefaultS;
-    const pending = buildPending({ request, served, normalized, read, store, cached, expiresInS });
-    if (key === undefined) return submit(deps, pending);
-    return runOnce(deps, {
-      pending,
-      key,
-      start: (own) => submit(deps, own),
-      follow(own, original) {
-        // Only the outputs of invalid rows: the original may have found other rows in the cache.
-        const item = () => newPrediction(own, { rows: carried(outputsOf(normalized, [])), whole: null, bytes: false });
-        return followPrediction(deps, { pending: own, item, original });
-      },
-    });
-  };
-  return body.webhook ? checkWebhook(deps, body.webhook.url).then(start) : start();
+function continueAfterCache(deps: CreateDeps, params: NormalizedRequest, found: CachedRows): Promise<Outcome> {
+  const { body, cacheControl } = params.request;
+  if (cacheControl.onlyIfCached && !isComplete(found.cached)) throw notCached(params.served.version.config);
+  if (!body.webhook) return start(deps, params, found);
+  return checkWebhook(deps, body.webhook.url).then(start.bind(undefined, deps, params, found));
+}
+
+function start(deps: CreateDeps, params: NormalizedRequest, { read, store, cached }: CachedRows): Promise<Outcome> {
+  const { request, served, normalized } = params;
+  const expiresInS = deps.limits.expiresInDefaultS;
+  const pending = buildPending({ request, served, normalized, read, store, cached, expiresInS });
+  const { idempotencyKey: key } = request;
+  return key === undefined ? submit(deps, pending) : submitOnce(deps, pending, key);
+}
+
+function submitOnce(deps: CreateDeps, pending: PendingPrediction, key: string): Promise<Outcome> {
+  return runOnce(deps, {
+    pending,
+    key,
+    start: (own) => submit(deps, own),
+    follow(own, original) {
+      // Only the outputs of invalid rows: the original may have found other rows in the cache.
+      const rows = carried(outputsOf(pending.normalized, []));
+      const item = () => newPrediction(own, { rows, whole: null, bytes: false });
+      return followPrediction(deps, { pending: own, item, original });
+    },
+  });
 }
 
 async function checkWebhook(deps: CreateDeps, url: string): Promise<void> {

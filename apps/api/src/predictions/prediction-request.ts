@@ -135,9 +135,11 @@ export interface NewPredictionParams {
   slots?: Pick<SlotWriter, 'write' | 'read'> | undefined;
 }
 
-/** The row as a slot, if the row is large and there is room. */
-const inSlot = (row: GivenRow, slots: NewPredictionParams['slots']): GivenRow | SlotRow =>
-  (slots && typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? row;
+const areBytes = (rows: readonly GivenRow[]): boolean => rows.every((row) => typeof row !== 'string');
+
+/** The rows, each as a slot if the row is large and there is room. */
+const rowsInSlots = (rows: readonly GivenRow[], slots: Pick<SlotWriter, 'write'>): (GivenRow | SlotRow)[] =>
+  rows.map((row) => (typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? row);
 
 /** The key of each row whose result may be stored, null for other rows. No result of an invalid row is stored. */
 function keysOf({ store, normalized: { rows, keys, errors } }: PendingPrediction): (string | null)[] {
@@ -171,18 +173,18 @@ export function newPrediction(
   const some = whole === null && rows.some((row) => row !== null);
   const { shape, errors } = normalized;
   // A task with a row of text is text, and has no slots.
-  const ofBytes = slots !== undefined && normalized.rows.every((row) => typeof row !== 'string');
-  const given = ofBytes ? normalized.rows.map((row) => inSlot(row, slots)) : normalized.rows;
+  const inSlots = slots !== undefined && areBytes(normalized.rows);
+  const given = inSlots ? rowsInSlots(normalized.rows, slots) : normalized.rows;
   const task: GivenTask = { shape, rows: given, keys: keysOf(pending), digest, epoch };
   if (some) task.known = [...rows];
   if (errors !== undefined) {
     task.onError = 'row';
     task.invalid = errors;
   }
-  if (ofBytes) pending.slots = task.rows.filter(isSlot);
+  if (inSlots) pending.slots = task.rows.filter(isSlot);
   // A prediction with its whole output needs no task.
   const stored = whole === null ? storedTask(task, bytes) : '';
-  if (slots && pending.slots?.length) pending.wholeTask = () => wholeTask(stored, slots);
+  if (slots && pending.slots?.length) pending.wholeTask = wholeTask.bind(undefined, stored, slots);
   return {
     id: pending.id,
     createdAt: pending.createdAt,

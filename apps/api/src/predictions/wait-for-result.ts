@@ -28,15 +28,20 @@ export interface WaitDeps extends PromiseDeps {
 
 export function waitForResult(deps: WaitDeps, pending: PendingPrediction, item: NewPrediction): Promise<Outcome> {
   deps.checkRedis();
-  const submitAndWait = () =>
-    new Promise<Outcome>((resolve, reject) => new ResultWait(deps, { pending, item, resolve, reject }).start());
   const listening = deps.completions.listen(shardOf(pending.served.registered.model));
-  if (listening === undefined) return submitAndWait();
-  return fromStore('Redis', listening).then(submitAndWait, (error) => {
-    endSubmission(pending, error);
-    throw error;
-  });
+  if (listening === undefined) return submitAndWait(deps, pending, item);
+  // Bound parameters and no closures, which would be objects of every request.
+  const start = submitAndWait.bind(undefined, deps, pending, item);
+  return fromStore('Redis', listening).then(start, refuse.bind(undefined, pending));
 }
+
+function refuse(pending: PendingPrediction, error: unknown): never {
+  endSubmission(pending, error);
+  throw error;
+}
+
+const submitAndWait = (deps: WaitDeps, pending: PendingPrediction, item: NewPrediction): Promise<Outcome> =>
+  new Promise((resolve, reject) => new ResultWait(deps, { pending, item, resolve, reject }).start());
 
 interface ResultWaitParams {
   pending: PendingPrediction;

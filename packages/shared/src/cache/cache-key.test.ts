@@ -39,6 +39,17 @@ describe('the key', () => {
     for (const other of [{ scope: 'x' }, { digest: 'x' }, { row: longer }, { row: text }])
       expect(cacheKey({ scope: 'a', digest: 'b', row, ...other })).not.toBe(key);
   });
+  test.each([299, 300, 10_000])(
+    'with a scope of %d characters and the longest short row depends on every byte',
+    (characters) => {
+      const row = Buffer.alloc(8_192, 7);
+      // Each character has three bytes.
+      const scope = '\u20ac'.repeat(characters);
+      const expected = createHash('sha256').update(`${characters}:${scope},1:b,b8192:`).update(row).digest('hex');
+      expect(cacheKey({ scope, digest: 'b', row })).toBe(expected);
+      expect(cacheKey({ scope, digest: 'b', row })).toBe(expected);
+    },
+  );
   test.each([
     ['one Buffer', [9_000_000]],
     ['pieces', [1, 4_194_303, 65_536, 4_194_304, 3]],

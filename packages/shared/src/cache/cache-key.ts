@@ -19,6 +19,11 @@ export interface CacheKeyParts {
 
 /** A shorter row is copied behind its prefix. */
 const COPIED_BYTES = 8_192;
+/** The most characters of scope and digest before a row that is copied. */
+const NAMES_MAX = 300;
+/** The prefix and the row of the last short key. The next row nearly always has the same prefix. A character has at most three bytes. */
+const copied = Buffer.allocUnsafeSlow(3 * NAMES_MAX + 64 + COPIED_BYTES);
+const last = { scope: '', digest: '', length: -1, start: 0 };
 
 /**
  * SHA-256 (hex) over the parts. Each part follows its length, so that the end of one part cannot be read as the start of the
@@ -26,15 +31,21 @@ const COPIED_BYTES = 8_192;
  * the length of bytes separates bytes from text.
  */
 export function cacheKey({ scope, digest, row }: CacheKeyParts): string {
-  const before = `${scope.length}:${scope},${digest.length}:${digest},`;
-  if (typeof row === 'string') return hash('sha256', `${before}${row.length}:${row}`, 'hex');
-  const prefix = Buffer.from(`${before}b${row.length}:`);
+  if (typeof row === 'string') return hash('sha256', `${beforeOf(scope, digest)}${row.length}:${row}`, 'hex');
   // One call for a short row: the object of createHash takes as long as the hash of the row.
-  if (Buffer.isBuffer(row) && row.length <= COPIED_BYTES) return hash('sha256', Buffer.concat([prefix, row]), 'hex');
-  const hashed = createHash('sha256').update(prefix);
+  if (Buffer.isBuffer(row) && row.length <= COPIED_BYTES && scope.length + digest.length <= NAMES_MAX) {
+    const { length } = row;
+    if (last.length !== length || last.digest !== digest || last.scope !== scope)
+      Object.assign(last, { scope, digest, length, start: copied.write(`${beforeOf(scope, digest)}b${length}:`) });
+    const end = last.start + row.copy(copied, last.start);
+    return hash('sha256', copied.subarray(0, end), 'hex');
+  }
+  const hashed = createHash('sha256').update(`${beforeOf(scope, digest)}b${row.length}:`);
   for (const piece of piecesOf(row)) hashed.update(piece);
   return hashed.digest('hex');
 }
+
+const beforeOf = (scope: string, digest: string): string => `${scope.length}:${scope},${digest.length}:${digest},`;
 
 const piecesOf = (row: Buffer | InPieces): readonly Buffer[] => (Buffer.isBuffer(row) ? [row] : row.pieces);
 

@@ -74,6 +74,14 @@ type SmallValue = Buffer | number | null;
 /** In the order of the keys. */
 type SmallValues = SmallValue[];
 
+/** Receives the value of one read: one of the two methods is called, once. */
+interface ReadListener {
+  onResult(value: SmallValue): void;
+  onError(error: unknown): void;
+}
+
+type AddRead = (place: Place, listener: ReadListener) => void;
+
 export interface ResultCacheOptions {
   /** Called once per failed call. The call counts as a miss. */
   onError(error: unknown): void;
@@ -92,7 +100,7 @@ export interface ResultCacheOptions {
    * Gathers the reads of many callers into calls of `run`, each of at most AT_ONCE places, and returns the function that adds a read. Without
    * `gather`, and in a cluster, each read has its own command.
    */
-  gather?(run: (places: readonly Place[]) => Promise<SmallValues>): (place: Place) => Promise<SmallValue>;
+  gather?(run: (places: readonly Place[]) => Promise<SmallValues>): AddRead;
   /** Reads the result that a cached value names. Without `named`, and where the prediction is gone, the value is a miss. */
   named?: NamedResults;
 }
@@ -123,7 +131,7 @@ class RedisResultCache implements ResultCache {
   readonly #options: ResultCacheOptions;
   /** Reads of named results in progress, by key. Many callers of one result share a read. */
   readonly #namedReads = new Map<string, Promise<CachedResult | null>>();
-  readonly #read: (place: Place) => Promise<SmallValue>;
+  readonly #gathered: AddRead | undefined;
 
   constructor(redis: Connection, keys: Keys, options: ResultCacheOptions) {
     // A defined command instead of `call`: the automatic pipelines of ioredis lose the name of a command that `call` sends.
@@ -135,14 +143,26 @@ class RedisResultCache implements ResultCache {
     this.#options = options;
     // The keys of a cluster are on several masters.
     const gather = redis instanceof Cluster ? undefined : options.gather;
-    this.#read = gather?.((places) => this.#readValues(places)) ?? ((place) => this.#beginningOf(place));
+    this.#gathered = gather?.((places) => this.#readValues(places));
   }
 
-  async get(cacheKey: string, epoch: number): Promise<CachedResult | null> {
+  get(cacheKey: string, epoch: number): Promise<CachedResult | null> {
     const place = { cacheKey, epoch };
+    const add = this.#gathered;
+    if (add === undefined) return this.#getAlone(place);
+    // One promise for each read: an async function and the promise of a batcher took 2 KB for each waiting request.
+    return new Promise((resolve) =>
+      add(place, {
+        onResult: (value) => resolve(value === null ? null : this.#found(place, value)),
+        onError: (error) => resolve(this.#failed(place, error)),
+      }),
+    );
+  }
+
+  async #found(place: Place, value: Buffer | number): Promise<CachedResult | null> {
+    if (typeof value === 'number') return this.#getAlone(place);
     try {
-      const value = await this.#read(place);
-      return typeof value === 'number' ? await this.#getAlone(place) : await this.#wholeOf(place, value);
+      return await this.#wholeOf(place, value);
     } catch (error) {
       return this.#failed(place, error);
     }

@@ -146,10 +146,9 @@ function render(prediction: Rendered, output: string, { base, queue }: RenderOpt
     metadata === '' && webhook === null
       ? NOTHING_OF_CALLER
       : `"metadata":${metadata || 'null'},"webhook":${webhook === null ? 'null' : webhookText(webhook)},`;
+  const { head, middle } = usualOf(prediction);
   return (
-    `{"id":"${id}",${namesOf(prediction)},"status":"${status}","rows":${prediction.rows ?? 'null'},${output}` +
-    `"error":${error},"cache":${prediction.cache === null ? 'null' : `"${prediction.cache}"`},` +
-    `"priority":"${prediction.priority}","created_at":${iso(createdAt)},` +
+    `{"id":"${id}${head}${output}"error":${error}${middle}${iso(createdAt)},` +
     `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(prediction.expiresAt)},` +
     `"attempt":${prediction.attempts},${ofCaller}"metrics":{"wait_ms":${round(waitMs)},` +
     `"run_ms":${round(prediction.inferenceMs)},"total_ms":${round(totalMs)},"run_rows":${prediction.batchSize ?? 'null'}},` +
@@ -174,6 +173,21 @@ function namesOf({ model, version, digest }: Pick<Rendered, 'model' | 'version' 
     named.digest = digest;
   }
   return named.text;
+}
+
+const usual = { names: '', status: '', rows: -1, cache: '', priority: '', head: '', middle: '' };
+
+/** The texts behind the id and behind the error, which are the same in predictions that follow each other. */
+function usualOf(prediction: Rendered): Readonly<typeof usual> {
+  const { status, priority } = prediction;
+  const names = namesOf(prediction);
+  const rows = prediction.rows ?? -1;
+  const cache = prediction.cache ?? '';
+  const isSame = usual.names === names && usual.status === status && usual.rows === rows;
+  if (isSame && usual.cache === cache && usual.priority === priority) return usual;
+  const head = `",${names},"status":"${status}","rows":${rows === -1 ? 'null' : rows},`;
+  const middle = `,"cache":${cache === '' ? 'null' : `"${cache}"`},"priority":"${priority}","created_at":`;
+  return Object.assign(usual, { names, status, rows, cache, priority, head, middle });
 }
 
 /**

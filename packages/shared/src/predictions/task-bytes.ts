@@ -25,7 +25,7 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 export function taskBytes(task: GivenTask): Buffer | undefined {
   const { shape, rows, keys, known, digest, epoch } = task;
   if (!HEX.test(digest) || !(epoch >= 0 && epoch < 2 ** 32)) return undefined;
-  if (keys.some((key) => key !== null && !HEX.test(key))) return undefined;
+  for (const key of keys) if (key !== null && !HEX.test(key)) return undefined;
   const outputs = known === undefined ? '' : JSON.stringify(known);
   const knownBytes = Buffer.byteLength(outputs);
   const knownAt = HEAD_BYTES + ROW_BYTES * rows.length;
@@ -46,7 +46,9 @@ export function taskBytes(task: GivenTask): Buffer | undefined {
   if (knownBytes > 0) out.write(outputs, knownAt);
   let at = aligned(knownAt + knownBytes);
   out.fill(0, knownAt + knownBytes, at);
-  for (const [index, row] of contents.entries()) {
+  // An iterator of entries would create an array for each row.
+  for (let index = 0; index < contents.length; index += 1) {
+    const row = contents[index] as Buffer | BytePieces;
     const place = HEAD_BYTES + ROW_BYTES * index;
     const key = keys[index] ?? null;
     out.writeUInt32LE(row.length, place);
@@ -55,7 +57,8 @@ export function taskBytes(task: GivenTask): Buffer | undefined {
     if (key === null) out.fill(0, place + 8, place + ROW_BYTES);
     else out.write(key, place + 8, 'hex');
     let to = at;
-    for (const piece of row instanceof BytePieces ? row.pieces : [row]) to += piece.copy(out, to);
+    if (row instanceof BytePieces) for (const piece of row.pieces) to += piece.copy(out, to);
+    else row.copy(out, to);
     out.fill(0, at + row.length, at + aligned(row.length));
     at += aligned(row.length);
   }

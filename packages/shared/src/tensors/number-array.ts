@@ -2,6 +2,7 @@
  * JSON arrays of numbers as typed arrays. A scanner in WebAssembly (number-scanner.c) reads the numbers from the bytes of a request.
  * A JavaScript array of 150,000 numbers takes five times as long, and must be copied into a typed array.
  */
+import { doublesOf } from './short-arrays.ts';
 import { openProgram } from './web-assembly.ts';
 
 /** A rectangular array of numbers. The numbers equal the numbers that JSON.parse returns for the same text. */
@@ -116,12 +117,15 @@ const [DONE, MORE, SLOW] = [0, 1, 2];
 const LEVELS = 2;
 const DIMS = 11;
 
+const NO_NUMBERS = new Float64Array(0);
+
 /** The scan of one array. The array begins at `at`, and may be anything that begins with a bracket. */
 export class NumberScan {
   readonly #bytes: Buffer;
-  readonly #state = new Int32Array(STATE_WORDS);
+  /** The state after the chunks before; undefined before the end of the first chunk, which is the only chunk of most arrays. */
+  #state: Int32Array | undefined;
   /** The numbers of the chunks before. The memory is for all numbers of the array, as far as the first chunk shows their length. */
-  #values: Float64Array = new Float64Array(0);
+  #values: Float64Array = NO_NUMBERS;
   #count = 0;
   /** The first byte that was not read; after the scan of a whole array, the byte behind the array. */
   at: number;
@@ -138,22 +142,30 @@ export class NumberScan {
     const length = Math.min(this.#count === 0 ? FIRST_BYTES : CHUNK_BYTES, this.#bytes.length - this.at);
     const last = this.at + length === this.#bytes.length ? 1 : 0;
     this.#bytes.copy(text, 0, this.at, this.at + length);
-    state.set(this.#state);
+    if (this.#state === undefined) state.fill(0);
+    else state.set(this.#state);
     let code = scanner.scan(length, last);
     while (code === SLOW) {
       const value = Number(text.toString('latin1', result[2], result[3]));
       if (!Number.isFinite(value)) return true;
       code = scanner.resume(value, length, last);
     }
-    const [read = 0, count = 0] = result;
+    const read = result[0] ?? 0;
+    const count = result[1] ?? 0;
     // A number longer than a chunk would be read again forever.
     if (code !== DONE && (code !== MORE || read === 0)) return true;
-    this.#add(count, code === DONE ? 0 : (count / read) * (this.#bytes.length - this.at - read));
+    const left = this.#bytes.length - this.at - read;
     this.at += read;
-    if (code === DONE)
-      this.array = new NumberArray(Array.from(state.subarray(DIMS, DIMS + (state[LEVELS] ?? 0))), this.#all());
-    else this.#state.set(state);
-    return code === DONE;
+    if (code === MORE) {
+      this.#add(count, (count / read) * left);
+      this.#state = state.slice();
+      return false;
+    }
+    this.array = new NumberArray(
+      dimsOf(state),
+      this.#state === undefined ? doublesOf(numbers, count) : this.#all(count),
+    );
+    return true;
   }
 
   /** Keeps the numbers of a chunk. About `more` numbers follow. */
@@ -165,11 +177,22 @@ export class NumberScan {
     this.#count = all;
   }
 
-  /** Memory of which the array would leave more than half unused is copied: the rest of the body had no numbers. */
-  #all(): Float64Array {
+  /**
+   * The numbers of all chunks, of which the last has `count` numbers. Memory of which the array would leave more than half unused is copied:
+   * the rest of the body had no numbers.
+   */
+  #all(count: number): Float64Array {
+    this.#add(count, 0);
     const values = this.#values.subarray(0, this.#count);
     return 2 * this.#count < this.#values.length ? grown(values, this.#count) : values;
   }
+}
+
+/** The length of each level. */
+function dimsOf(scanned: Int32Array): number[] {
+  const dims: number[] = [];
+  for (let level = 0; level < (scanned[LEVELS] ?? 0); level += 1) dims.push(scanned[DIMS + level] ?? 0);
+  return dims;
 }
 
 /** The numbers of later chunks can be shorter. */
@@ -181,6 +204,6 @@ const GROWTH_MAX = 24;
 function grown(values: Float64Array, length: number): Float64Array {
   const longer = new Float64Array(length);
   longer.set(values);
-  if (values.buffer instanceof ArrayBuffer) values.buffer.transfer(0);
+  if (values.length > 0 && values.buffer instanceof ArrayBuffer) values.buffer.transfer(0);
   return longer;
 }

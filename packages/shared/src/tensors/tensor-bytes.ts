@@ -36,7 +36,9 @@ function partsOf(tensors: TensorMap): { parts: WrittenPart[]; head: number; elem
   const parts: WrittenPart[] = [];
   let head = HEAD_BYTES;
   let elements = 0;
-  for (const name of Object.keys(tensors).sort()) {
+  const names = Object.keys(tensors);
+  if (names.length > 1) names.sort();
+  for (const name of names) {
     const tensor = tensors[name];
     if (tensor === undefined) continue;
     const { dtype, dims } = tensor;
@@ -64,15 +66,20 @@ function rowBytes({ parts, head, elements }: ReturnType<typeof partsOf>): Buffer
   row.fill(0, head, at);
   for (const { bytes } of parts) {
     const end = at + bytes.length;
-    let to = at;
-    for (const piece of piecesOf(bytes)) {
-      row.set(piece, to);
-      to += piece.length;
-    }
+    if (bytes instanceof BytePieces) copyPieces(bytes, row, at);
+    else row.set(bytes, at);
     at += aligned(bytes.length);
     if (end < at) row.fill(0, end, at);
   }
   return row;
+}
+
+function copyPieces({ pieces }: BytePieces, row: Buffer, at: number): void {
+  let to = at;
+  for (const piece of pieces) {
+    row.set(piece, to);
+    to += piece.length;
+  }
 }
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

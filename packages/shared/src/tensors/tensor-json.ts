@@ -30,23 +30,11 @@ interface TensorPlace {
  * received value. A free dimension accepts any size. When all inputs begin with the same free dimension, the size must be equal.
  */
 export function parseTensorInput(specs: readonly TensorSpec[], json: unknown): TensorMap {
-  const names = specs.map((spec) => spec.name);
-  const expected = names.join(', ');
   if (!isObject(json)) {
     const message = 'The input must be an object with a tensor for each name.';
-    throw fault({ pointer: '', message, expected, got: json });
+    throw fault({ pointer: '', message, expected: namesOf(specs).join(', '), got: json });
   }
-  for (const name of Object.keys(json)) {
-    if (names.includes(name)) continue;
-    const near = nearNames(name, names);
-    throw new InputError({
-      pointer: `/${escapePart(name)}`,
-      message: `The model has no input "${clip(name)}". The inputs are ${expected}.`,
-      expected,
-      got: clip(name),
-      suggestions: near.length > 0 ? near : names.slice(0, 5),
-    });
-  }
+  for (const name of Object.keys(json)) if (!specs.some((spec) => spec.name === name)) throw unknownInput(specs, name);
   const table = specs.length > 1 && specs.every(isColumn);
   const tensors: TensorMap = Object.create(null);
   for (const spec of specs) {
@@ -61,6 +49,21 @@ export function parseTensorInput(specs: readonly TensorSpec[], json: unknown): T
   }
   checkSharedRows(specs, tensors);
   return tensors;
+}
+
+const namesOf = (specs: readonly TensorSpec[]): string[] => specs.map((spec) => spec.name);
+
+function unknownInput(specs: readonly TensorSpec[], name: string): InputError {
+  const names = namesOf(specs);
+  const expected = names.join(', ');
+  const near = nearNames(name, names);
+  return new InputError({
+    pointer: `/${escapePart(name)}`,
+    message: `The model has no input "${clip(name)}". The inputs are ${expected}.`,
+    expected,
+    got: clip(name),
+    suggestions: near.length > 0 ? near : names.slice(0, 5),
+  });
 }
 
 /** A tensor with one element for each row: [n] or [n, 1]. */
@@ -294,6 +297,7 @@ function countLeaves(json: unknown, limit: number, depth: number): number {
 }
 
 function checkSharedRows(specs: readonly TensorSpec[], tensors: TensorMap): void {
+  if (specs.length < 2) return;
   const first = specs[0];
   const name = first?.shape[0];
   if (first === undefined || typeof name !== 'string' || name === '' || isAnyRank(first)) return;

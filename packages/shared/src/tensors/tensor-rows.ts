@@ -52,7 +52,9 @@ function elementsOf(dtype: Dtype, data: string | string[]): TensorData {
 /** The first dimension of all tensors. Returns undefined when the first dimensions differ or a tensor is a scalar. */
 export function rowCount(tensors: TensorMap): number | undefined {
   let rows: number | undefined;
-  for (const { dims } of Object.values(tensors)) {
+  // A list of the tensors would be two more objects for each request.
+  for (const name in tensors) {
+    const dims = tensors[name]?.dims ?? [];
     if (dims.length === 0 || (rows !== undefined && dims[0] !== rows)) return undefined;
     rows = dims[0];
   }
