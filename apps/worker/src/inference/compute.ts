@@ -70,7 +70,7 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   );
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
-  const { works, unreadable } = worksOf(taken);
+  const { works, unreadable } = worksOf(taken, begins);
   const begun = begunOf(ahead, results, works);
   for (const { taken: one, reason } of unreadable) {
     deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
@@ -200,15 +200,13 @@ async function run(
   const names: string[] = [];
   const places = new Map<string, number>();
   for (const work of works) {
-    let at = 0;
-    for (const row of work.task.rows) {
+    const given = work.task.rows;
+    for (let at = 0; at < given.length; at += 1) {
       const name = work.names[at] ?? '';
-      if (work.results[at] === undefined && !(shares && places.has(name))) {
-        places.set(name, rows.length);
-        rows.push(row);
-        names.push(name);
-      }
-      at += 1;
+      if (work.results[at] !== undefined || (shares && places.has(name))) continue;
+      places.set(name, rows.length);
+      rows.push(given[at] as Row);
+      names.push(name);
     }
   }
   if (rows.length > 0) deps.metrics.computed(target.version.model, rows.length);

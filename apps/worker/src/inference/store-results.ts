@@ -32,8 +32,9 @@ interface Storing {
 interface BodyPut {
   /** The index of the prediction. */
   n: number;
-  /** The put that replaces the prediction with its output. Nearly every prediction stays, so the value is made on demand. */
-  withoutBody(): PutParams;
+  /** The parts of the put that replaces the prediction with its output. Nearly every prediction stays, so the value is made on demand. */
+  place: Omit<PutParams, 'value'>;
+  params: EncodeParams;
 }
 
 /** A long output whose cached value names the prediction. Until Redis has the end, there is nothing to name. */
@@ -91,16 +92,17 @@ async function store(
       const end = finished[n] as Finished;
       const whole = task.shape === 'one' && task.rows.length === 1 && maySee(version, taken);
       const body = whole ? bodyOf({ version, base, taken, finished: end, now }) : null;
-      const params = { cacheKey: key, storedAt: now, freshUntil: now + ttlMs, output: result.output };
-      const place = { cacheKey: key, epoch: task.epoch, ttlMs };
+      const { output } = result;
+      const params = { cacheKey: key, storedAt: now, freshUntil: now + ttlMs, output, body };
+      const { epoch } = task;
+      const place = { cacheKey: key, epoch, ttlMs };
       // The end of a prediction with one row has the output of the row.
       if (end.result === result.output && textBytes(result.output) >= NAMED_OUTPUT_BYTES) {
         named.push({ n, prediction: taken.id, place, params, isShown: body !== null });
         continue;
       }
-      puts.push({ ...place, value: encodeResult({ ...params, body }) });
-      if (body === null) continue;
-      bodies.push({ n, withoutBody: () => ({ ...place, value: encodeResult({ ...params, body: null }) }) });
+      puts.push({ cacheKey: key, epoch, ttlMs, value: encodeResult(params) });
+      if (body !== null) bodies.push({ n, place, params });
     }
   }
   await cache.putMany(puts);
@@ -131,7 +133,9 @@ async function withdrawBodies(
   { puts, verdicts }: { puts: readonly BodyPut[]; verdicts: readonly string[] },
 ): Promise<void> {
   const refused = puts.filter(({ n }) => verdicts[n] !== 'written');
-  await Promise.all(refused.map(({ withoutBody }) => cache.put(withoutBody())));
+  await Promise.all(
+    refused.map(({ place, params }) => cache.put({ ...place, value: encodeResult({ ...params, body: null }) })),
+  );
 }
 
 interface BodyParams {
@@ -153,6 +157,8 @@ function bodyOf({ version, base, taken, finished, now }: BodyParams): Text | nul
   if (options.webhook) return null;
   // The deadline has passed: the prediction expires.
   if (waiting.expiresAt !== null && waiting.expiresAt <= now) return null;
+  // No spread, which costs more than the rest of the object.
+  const { rows, list, cache } = factsOf(options);
   return renderPrediction(
     {
       id: taken.id,
@@ -161,7 +167,9 @@ function bodyOf({ version, base, taken, finished, now }: BodyParams): Text | nul
       digest: waiting.digest,
       priority: priorityOf(waiting.priority),
       webhook: null,
-      ...factsOf(options),
+      rows,
+      list,
+      cache,
       status: 'succeeded',
       result: finished.result,
       createdAt: taken.createdAt,

@@ -39,23 +39,35 @@ export function rowName(row: Row, key: string | null): string | undefined {
   return isSlot(row) || row.length > NAMED_BYTES ? (key ?? undefined) : row.toString('latin1');
 }
 
-const namesOf = ({ rows, keys }: Task, id: string): string[] =>
-  rows.map((row, at) => rowName(row, keys[at] ?? null) ?? `${id} ${at}`);
+/** Without rows that were begun ahead, which have no keys, a key names a row of bytes: a text of the bytes would be a copy. */
+function namesOf({ rows, keys }: Task, id: string, begins: boolean): string[] {
+  return rows.map((row, at) => {
+    const key = keys[at] ?? null;
+    if (key !== null && !begins && typeof row !== 'string') return key;
+    return rowName(row, key) ?? `${id} ${at}`;
+  });
+}
 
 function resultsIn(task: Task): (RowResult | undefined)[] {
   if (!task.known) return new Array(task.rows.length);
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-/** The predictions that this worker can run, and the predictions whose task the worker cannot read, each with the reason. */
-export function worksOf(taken: readonly Taken[]): { works: Work[]; unreadable: { taken: Taken; reason: string }[] } {
+/**
+ * The predictions that this worker can run, and the predictions whose task the worker cannot read, each with the reason. `begins`: rows
+ * were begun before the predictions were taken.
+ */
+export function worksOf(
+  taken: readonly Taken[],
+  begins: boolean,
+): { works: Work[]; unreadable: { taken: Taken; reason: string }[] } {
   const works: Work[] = [];
   const unreadable: { taken: Taken; reason: string }[] = [];
   for (const one of taken) {
     const task = readTask(one.task);
     if (task === undefined) unreadable.push({ taken: one, reason: UNREADABLE });
     else if (isReachable(task))
-      works.push({ taken: one, task, names: namesOf(task, one.id), results: resultsIn(task) });
+      works.push({ taken: one, task, names: namesOf(task, one.id, begins), results: resultsIn(task) });
     else unreadable.push({ taken: one, reason: SLOT_GONE });
   }
   return { works, unreadable };

@@ -62,15 +62,15 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
     predictions: createPredictionMetrics(registry, onFailed),
     ...readAtScrape(registry),
     finished({ model, version }, items, verdicts) {
-      const counts = new Map<string, number>();
-      for (const [at, { status, batchSize }] of items.entries()) {
-        const name = `${status} ${verdicts[at]}`;
-        counts.set(name, (counts.get(name) ?? 0) + 1);
-        if (at === 0) counters.batch.observe({ model }, batchSize);
-      }
-      for (const [name, count] of counts) {
-        const [status = '', verdict = ''] = name.split(' ');
-        counters.outcomes.inc({ model, version, status, verdict }, count);
+      const [first] = items;
+      if (first) counters.batch.observe({ model }, first.batchSize);
+      // Nearly all items of a run have the same outcome: each sequence of equal outcomes is counted at once.
+      for (let at = 0; at < items.length; ) {
+        const from = at;
+        const status = items[from]?.status ?? '';
+        const verdict = verdicts[from] ?? '';
+        while (at < items.length && items[at]?.status === status && (verdicts[at] ?? '') === verdict) at += 1;
+        counters.outcomes.inc({ model, version, status, verdict }, at - from);
       }
     },
     computed: (model, count) => counters.computed.inc({ model }, count),

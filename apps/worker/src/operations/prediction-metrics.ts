@@ -74,10 +74,9 @@ export function createPredictionMetrics(
       for (const row of rows) {
         const series = seriesOf(row);
         const traceId = sampledTrace(row.options);
-        const observe = (to: Series, ms: number) => to.observe(Math.max(0, ms) / 1_000, traceId);
-        if (row.startedAt !== null) observe(series.wait, row.startedAt - row.createdAt);
-        if (row.inferenceMs !== null) observe(series.run, row.inferenceMs);
-        observe(series.total, row.completedAt - row.createdAt);
+        if (row.startedAt !== null) observe(series.wait, row.startedAt - row.createdAt, traceId);
+        if (row.inferenceMs !== null) observe(series.run, row.inferenceMs, traceId);
+        observe(series.total, row.completedAt - row.createdAt, traceId);
         const { status } = row;
         const code = status === 'succeeded' ? '' : codeOf(row.result);
         const kind = `${status} ${code}`;
@@ -87,6 +86,9 @@ export function createPredictionMetrics(
     },
   };
 }
+
+const observe = (to: Series, ms: number, traceId: string | undefined): void =>
+  to.observe(Math.max(0, ms) / 1_000, traceId);
 
 interface EndSeries {
   model: string;

@@ -76,23 +76,27 @@ export function readTaskBytes(bytes: Buffer): Task | undefined {
   const knownAt = HEAD_BYTES + ROW_BYTES * count;
   const knownEnd = knownAt + bytes.readUInt32LE(KNOWN);
   if (shape === undefined || knownEnd > bytes.length) return undefined;
-  const rows: Row[] = [];
-  const keys: (string | null)[] = [];
+  // Arrays of their length: the first push to an empty array takes memory for seventeen values.
+  const rows = new Array<Row>(count);
+  const keys = new Array<string | null>(count);
   let at = aligned(knownEnd);
-  for (let place = HEAD_BYTES; place < knownAt; place += ROW_BYTES) {
+  for (let index = 0; index < count; index += 1) {
+    const place = HEAD_BYTES + ROW_BYTES * index;
     const end = at + bytes.readUInt32LE(place);
     if (end > bytes.length) return undefined;
     const flags = bytes[place + 4] ?? 0;
     const row = flags & IN_SLOT ? parseSlot(bytes.toString('latin1', at, end)) : bytes.subarray(at, end);
     if (row === undefined) return undefined;
-    rows.push(row);
-    keys.push(flags & KEYED ? bytes.toString('hex', place + 8, place + ROW_BYTES) : null);
+    rows[index] = row;
+    keys[index] = flags & KEYED ? bytes.toString('hex', place + 8, place + ROW_BYTES) : null;
     at = aligned(end);
   }
   const known = knownEnd === knownAt ? undefined : readKnown(bytes.toString('utf8', knownAt, knownEnd), count);
   if (known === null) return undefined;
   const digest = bytes.toString('hex', DIGEST, ROWS);
-  return { shape, rows, keys, digest, epoch: bytes.readUInt32LE(EPOCH), ...(known === undefined ? {} : { known }) };
+  const task: Task = { shape, rows, keys, digest, epoch: bytes.readUInt32LE(EPOCH) };
+  if (known !== undefined) task.known = known;
+  return task;
 }
 
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';

@@ -107,7 +107,8 @@ export function rowsFrame(id: number, rows: readonly Row[]): Buffer[] {
   const head = Buffer.alloc(isCopied ? size : aligned(first));
   const buffers: Buffer[] = [head];
   let at = aligned(first);
-  for (const [index, row] of bytes.entries()) {
+  for (let index = 0; index < bytes.length; index += 1) {
+    const row = bytes[index] as Buffer;
     head.writeUInt32LE(row.length + kindOf(rows[index] ?? row), HEADER_BYTES + RUN_HEADER_BYTES + 4 * index);
     if (isCopied) at += row.copy(head, at) + aligned(row.length) - row.length;
     else buffers.push(row, Buffer.alloc(aligned(row.length) - row.length));
