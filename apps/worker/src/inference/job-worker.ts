@@ -149,8 +149,8 @@ class Fetches {
       return NOW;
     } finally {
       this.#isWaiting = false;
-      // The rows of the next job and its `take` are written first.
-      this.#ends.endAfterTicks();
+      // The reply to the `take` of the next job would wait for the end of this job, if Redis read both together.
+      this.#ends.endAfterTurn();
     }
   }
 

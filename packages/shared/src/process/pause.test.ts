@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Pause } from './pause.ts';
-import { afterMicrotasks } from './turn.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());
@@ -64,19 +63,4 @@ test('an end after the turn follows what the turn has set for the next phase', a
   await phase();
   await phase();
   expect(ended).toEqual(['a', 'b']);
-});
-
-test('an end after the ticks follows the ticks of the microtasks, and comes before the next phase', async () => {
-  const { pause, ended, start } = paused();
-  start('a');
-  let [tick, phase]: (string[] | undefined)[] = [];
-  setImmediate(() => {
-    phase = [...ended];
-  });
-  pause.endAfterTicks();
-  afterMicrotasks(() => {
-    tick = [...ended];
-  });
-  await new Promise(setImmediate);
-  expect([tick, phase]).toEqual([[], ['a']]);
 });

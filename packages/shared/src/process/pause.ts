@@ -32,20 +32,13 @@ export class Pause {
 
   /** Ends a pause in the next phase of the event loop, after everything that this turn has set for that phase. */
   endAfterTurn(): void {
-    this.#endLater((end) => afterMicrotasks(() => setImmediate(end)));
-  }
-
-  /** Ends a pause in this turn, after the ticks that follow the microtasks. */
-  endAfterTicks(): void {
-    this.#endLater((end) => afterMicrotasks(() => afterMicrotasks(end)));
-  }
-
-  #endLater(defer: (end: () => void) => void): void {
     if (this.#ended.length === 0 || this.#endsSoon) return;
     this.#endsSoon = true;
-    defer(() => {
-      this.#endsSoon = false;
-      this.end();
-    });
+    afterMicrotasks(() =>
+      setImmediate(() => {
+        this.#endsSoon = false;
+        this.end();
+      }),
+    );
   }
 }
