@@ -78,6 +78,15 @@ test('a prediction without a flight needs no command for a flight, and its end b
   expect(limits).toEqual([String(Math.floor(EVENT_BYTES / (await redis.strlen(keys.live(item.id)))))]);
 });
 
+test('the end of a prediction that the worker knows and that has no flight reads no flight', async () => {
+  const item = newPrediction();
+  await live.submit(TARGET, { priority: 'normal', job: `p-${item.id}`, nowMs: NOW }, [item]);
+  const [taken] = await live.take(SHARD, [item.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
+  if (!taken) throw new Error('The prediction was not taken.');
+  const finish = () => live.finish(SHARD, [{ ...taken, ...END, result: '1' }], { worker: 'w1', nowMs: NOW });
+  expect(await commandsOf(finish)).toEqual(['getrange p 10', 'set p', 'xadd ev', 'xadd rec']);
+});
+
 test('a number that the process does not expect needs one more command', async () => {
   const submit = (store: LiveStore) => {
     const item = newPrediction();

@@ -29,6 +29,13 @@ export const LIVE: Survivors = {
     },
     { line: 'if one.y then', change: 'one.y → true', reason: 'A prediction without a leader has no leader to find.' },
   ],
+  'packages/shared/src/live/finish.lua': [
+    {
+      line: "local holders = redis.call('MGET'",
+      change: '- → +',
+      reason: `${SAVES_TIME} Two flights are then read twice.`,
+    },
+  ],
   'packages/shared/src/live/lib.lua': [
     { line: 'local at = find(v, SEP', change: 'true → false', reason: NO_PATTERN, isEquivalent: true },
     {
