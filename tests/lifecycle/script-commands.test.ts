@@ -87,17 +87,6 @@ test('the end of a prediction that the worker knows and that has no flight reads
   expect(await commandsOf(finish)).toEqual(['getrange p 10', 'set p', 'xadd ev', 'xadd rec']);
 });
 
-test('a number that the process does not expect needs one more command', async () => {
-  const submit = (store: LiveStore) => {
-    const item = newPrediction();
-    return store.submit(TARGET, { priority: 'low', job: `p-${item.id}`, nowMs: NOW }, [item]);
-  };
-  await submit(new LiveStore(redis, keys));
-  const commands = ['hincrby n', 'publish bell', 'hmget n'];
-  expect(await commandsOf(() => submit(live))).toEqual(['hget n', 'set p', 'setrange p 0', ...commands]);
-  expect(await commandsOf(() => submit(live))).toEqual(['hget n', 'set p', ...commands]);
-});
-
 test('a leader with followers is taken without a copy of its state', async () => {
   const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
   const [lead, follower] = [newPrediction({ flight: 'taken' }), newPrediction({ flight: 'taken' })];

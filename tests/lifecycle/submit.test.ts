@@ -1,4 +1,3 @@
-import { LiveStore } from '@millrace/shared/live/store';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MODEL, NOW, newId, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
 
@@ -33,20 +32,6 @@ test('numbers increase by priority, and the reply has the counts', async () => {
   expect(await f.live.counts(MODEL)).toEqual(counts);
   const third = await f.submit({}, { priority: 'high' });
   expect(third.submitted).toEqual({ outcome: 'lead', number: 3 });
-});
-
-test('numbers are consecutive where two processes submit, and where some predictions follow or have a result', async () => {
-  const stores = [f.live, new LiveStore(f.redis, f.keys)];
-  const numbers: (number | null)[] = [];
-  for (let round = 0; round < 6; round += 1) {
-    const shared = `${flight}-${round}`;
-    const items = [{}, { flight: shared }, { flight: shared }, { known: '1' }, {}].map(newPrediction);
-    const target = stores[round % 2] ?? f.live;
-    await target.submit(TARGET, { priority: 'low', job: 'p-low', nowMs: NOW }, items);
-    for (const { id } of items) numbers.push((await f.live.read(id))?.number ?? null);
-  }
-  // Of each five predictions the third follows the second, and the fourth has its result.
-  expect(numbers).toEqual([0, 3, 6, 9, 12, 15].flatMap((before) => [before + 1, before + 2, null, null, before + 3]));
 });
 
 test('submitting the same prediction again changes nothing', async () => {

@@ -4,7 +4,7 @@ import { BULL_PRIORITY, type Priority } from '../predictions/prediction.ts';
 import { addNumber } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { packDigest } from '../redis/keys.ts';
-import { count, msText, NEVER, NUMBER, openingText, SEPARATOR, WORKER_ID_MAX } from './state-layout.ts';
+import { count, msText, NEVER, openingText, SEPARATOR, WORKER_ID_MAX } from './state-layout.ts';
 
 export interface StateTarget {
   model: string;
@@ -59,13 +59,9 @@ export function stateFrame(
   };
 }
 
-/** The state of a new prediction. `flight` is the name of the flight, '' for none. `number` is the expected number in the queue. */
-export function newState(
-  frame: StateFrame,
-  item: NewPrediction,
-  { flight, number }: { flight: string; number: number },
-): string | Buffer {
-  const text = String(number).padStart(NUMBER, '0') + stateText(frame, item, flight);
+/** The state of a new prediction without its number. `flight` is the name of the flight, '' for none. */
+export function newState(frame: StateFrame, item: NewPrediction, flight: string): string | Buffer {
+  const text = stateText(frame, item, flight);
   const { task } = item;
   if (typeof task === 'string') return text + task;
   const length = Buffer.byteLength(text);

@@ -14,7 +14,6 @@ import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
 import { batchedText, type Ending, type Finished, finishTexts } from './ended-state.ts';
-import { ExpectedNumbers } from './expected-numbers.ts';
 import { LargeEnds, type ToLedger, type Verdict } from './large-ends.ts';
 import { type NewPrediction, newState, type StateTarget, stateFrame, stateText } from './new-state.ts';
 import { type QueueCounts, queueCounts, readQueueCounts } from './queue-counts.ts';
@@ -135,7 +134,6 @@ export class LiveStore {
   readonly #large: Scripted;
   readonly #largeEnds: LargeEnds;
   readonly #keys: Keys;
-  readonly #numbers = new ExpectedNumbers();
   /** Arguments of scripts: lifetime of a recorded and of an unrecorded end, and the longest result in an event. */
   readonly #ends: readonly number[];
 
@@ -213,19 +211,12 @@ export class LiveStore {
     const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, String(known)]));
     args.push(knowns.length / 2, ...knowns);
     const frame = stateFrame(target, { priority, job, nowMs });
-    const numbers = this.#numbers.take(`${BULL_PRIORITY[priority]}:${model}`, items.length - knowns.length / 2);
-    let number = numbers.first;
-    const states = items.map((item) => {
-      const flight = item.flight === null ? '' : flightName(item.flight);
-      return newState(frame, item, { flight, number: item.known === null ? number++ : 0 });
-    });
+    const states = items.map((item) => newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
     const rows = listOf(await redis.mrSubmit(items.length, ...args, ...states));
     // Redis has the states. After an error the client can still have a state to send.
     for (const state of states) if (typeof state !== 'string') freeBytes(state);
     const counted = textsOf(rows.pop());
-    const counts = queueCounts(counted.map(Number));
-    numbers.entered(counts.entered[BULL_PRIORITY[priority]] ?? 0);
-    return { items: rows.map(submitted), counts };
+    return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }
 
   /** As `submit`, for items of which some have long cached outputs. No script carries these outputs. */

@@ -1,7 +1,7 @@
 -- Writes the live states of new predictions. Each prediction leads a flight, or follows a leader whose computation is in progress.
 -- KEYS: live states.
 -- ARGV: now, tag, model, priority, job key prefix, ttl waiting, ttl recorded, ttl unrecorded, inline, number of cached results; then
---       for each cached result its position and the result; then the states, with the numbers that the caller expects.
+--       for each cached result its position and the result; then the states without their numbers.
 -- Returns for each the number of a leader, {'follow', leader, leader's priority, leader's job}, {'done'} or {'exists', status}. The last
 -- element is the counts of the model: {s1, t1, s5, t5, s9, t9}.
 local now, tag, model, priority, jobs, ttl = unpack(ARGV, 1, 6)
@@ -14,7 +14,6 @@ local out = {}
 -- Numbers start at the counter of the model. The script increments the counter once, at the end.
 local number, leads = tonumber(redis.call('HGET', stats, 's' .. priority) or '0'), 0
 local NONE = '0000000000'
-local match = string.match
 
 -- Whether a leader will get a result: a waiting leader has a job, and a running leader has a living worker.
 local function carried(leader)
@@ -37,10 +36,10 @@ local function add(key, state)
 end
 
 local function end_at_once(key, id, state, a, st, im, bs, result, leader)
-  local there = add(key, state)
+  local there = add(key, NONE .. state)
   if there then return there end
-  local one = parse(state)
-  one.q, one.u, one.a, one.st, one.y = NONE, true, one.a + a, st, a > 0
+  local one = parse(NONE .. state)
+  one.u, one.a, one.st, one.y = true, one.a + a, st, a > 0
   if leader then one.w, one.o = leader.w, set_option(one.o, 'batched', string.match(leader.o, '"batched":(%d+)')) end
   terminate(tag, id, one, 's', result, now, im, bs, ttls)
   return { 'done' }
@@ -49,8 +48,8 @@ end
 local led = {}
 
 local function follow(key, id, state, holder, leader)
-  local one = parse(state)
-  one.q, one.u, one.y, one.l, one.f = NONE, true, true, holder, ''
+  local one = parse(NONE .. state)
+  one.u, one.y, one.l, one.f = true, true, holder, ''
   if leader.s == 'r' then one.s, one.st = 'r', leader.st end
   local there = add(key, pack(one))
   if there then return there end
@@ -68,7 +67,8 @@ end
 for n = 1, #KEYS do
   local key, state, known = KEYS[n], ARGV[states + n], knowns[n]
   local id = id_of(tag, key)
-  local flight = match(state, '^[^\31]*', HEAD + 1)
+  -- The state has no number yet, so all positions are 10 lower.
+  local flight = string.match(state, '^[^\31]*', HEAD - 9)
   local leader, holder, mine
   if flight ~= '' and not known then
     holder = redis.pcall('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
@@ -93,16 +93,13 @@ for n = 1, #KEYS do
   elseif leader then
     out[n] = follow(key, id, state, holder, leader)
   else
-    local there = add(key, state)
+    local there = add(key, format('%010d', number + 1) .. state)
     if there then
       if mine then redis.call('DEL', tag .. 'f:' .. flight) end
       out[n] = there
     else
       number = number + 1
       leads = leads + 1
-      -- Another text with the whole state would take longer than this command, and mostly the number is the expected number.
-      local digits = format('%010d', number)
-      if sub(state, 1, 10) ~= digits then redis.call('SETRANGE', key, '0', digits) end
       if holder then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
       out[n] = number
     end
