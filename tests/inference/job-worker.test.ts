@@ -43,10 +43,11 @@ interface ConsumeParams {
   isNew?: boolean;
   concurrency?: number;
   endMs?: number;
+  holdRows?: number;
 }
 
 /** A consumer of several jobs at once in a new queue or an earlier queue, and the jobs that the consumer took. */
-function consume({ workerId, isNew = true, concurrency = 8, endMs = 20 }: ConsumeParams) {
+function consume({ workerId, isNew = true, concurrency = 8, endMs = 20, holdRows = 1_000 }: ConsumeParams) {
   if (isNew) {
     keys = keysFor(testPrefix());
     bull = `${keys.bull(shardOf(MODEL))}:${MODEL}`;
@@ -61,7 +62,7 @@ function consume({ workerId, isNew = true, concurrency = 8, endMs = 20 }: Consum
     lockMs: 30_000,
     endMs,
     waitingRows: () => 0,
-    holdRows: () => 1_000,
+    holdRows: () => holdRows,
     compute({ ids: [id = ''], ahead }) {
       const end = Promise.withResolvers<void>();
       taken.push({ id, ahead, end });
@@ -196,6 +197,18 @@ test('the rows and the slots of a job can be begun when the job is started first
   again.end.resolve();
   await isIdle();
   await consumer.close();
+});
+
+test('the rows of a job of which a worker keeps a part are not begun ahead', async () => {
+  const { taken } = consume({ workerId: 'part', concurrency: 1, holdRows: 1 });
+  const ids = [newPredictionId(shardOf(MODEL), 1), newPredictionId(shardOf(MODEL), 2)];
+  await queues.add({ model: MODEL, version: '1', ids, priority: 5, ahead: ['1', '2'] });
+  for (const at of [0, 1]) {
+    const part = await one(taken, at);
+    expect([part.id, part.ahead]).toEqual([ids[at], undefined]);
+    part.end.resolve();
+  }
+  await isIdle();
 });
 
 test('jobs that wait together are all taken, in their order', async () => {

@@ -209,9 +209,10 @@ class JobConsumer implements Consumer {
     const { model } = this;
     const id = job.id as string;
     const { version, ids, rows, ahead = [], slots = [] } = this.#readJob(job);
-    // A job that was started before can have ended its worker. Its rows are not begun ahead, because one of them can be harmful.
-    const begun = job.attemptsStarted > 1;
     const kept = keptOf(ids, rows, this.#deps.holdRows(model));
+    // A job that was started before can have ended its worker. Its rows are not begun ahead, because one of them can be harmful. The rows
+    // of a part of the job are not known, and the rows of the rest would delay the part and run twice.
+    const begins = job.attemptsStarted === 1 && kept === ids.length;
     const computing = this.#deps.compute({
       job: id,
       model,
@@ -220,7 +221,7 @@ class JobConsumer implements Consumer {
       rows: rows?.slice(0, kept),
       priority: job.priority,
       addedAt: job.timestamp,
-      ahead: begun ? undefined : { rows: ahead, slots, addedAt: job.timestamp },
+      ahead: begins ? { rows: ahead, slots, addedAt: job.timestamp } : undefined,
     });
     this.#arriving.delete(id);
     this.#hold();
