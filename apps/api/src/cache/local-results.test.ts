@@ -51,6 +51,14 @@ test('a result with repeated hits is local for a second at a time', async () => 
   expect(get(local, 'a', { nowMs: now + 1_999 })).not.toBeInstanceOf(Promise);
 });
 
+test('a local result keeps no memory of other results', async () => {
+  const local = createLocalResults(redisWith(new Map([['0:a', resultOf('[1,2]')]])));
+  for (let n = 0; n < 3; n++) await get(local, 'a');
+  const { body, output } = get(local, 'a') as CachedResult & { body: Buffer; output: Buffer };
+  expect([body, output].map(String)).toEqual(['{"output":[1,2]}', '[1,2]']);
+  for (const { buffer } of [body, output]) expect(buffer.byteLength).toBe(body.length + output.length);
+});
+
 test('hits with long times between them do not make a result local', async () => {
   const redis = redisWith(new Map([['0:a', resultOf('1')]]));
   const local = createLocalResults(redis);

@@ -1,3 +1,4 @@
+import { NumberScan } from '@millrace/shared/tensors/number-array';
 import { expect, test } from 'vitest';
 import { ParsedRequests } from './parsed-requests.ts';
 
@@ -26,6 +27,22 @@ test('the same text returns the same frozen body, and the normalized input only 
   expect(parsedRequests.normalizeInput(body, 't', 'd')).toBe(normalized);
   expect(parsedRequests.normalizeInput(body, 'u', 'd')).toBeUndefined();
   expect(parsedRequests.normalizeInput(body, 't', 'e')).toBeUndefined();
+});
+
+test('an entry keeps no memory of other requests', () => {
+  const parsedRequests = new ParsedRequests();
+  const scan = new NumberScan(Buffer.from('[1,2,3]'), 0);
+  scan.step();
+  const body = { input: { x: scan.array } };
+  const row = Buffer.from('a short row');
+  const shared = { ...normalized, rows: [row] };
+  expect(Math.min(row.buffer.byteLength, scan.array?.values.buffer.byteLength ?? 0)).toBeGreaterThan(1_000);
+  parsedRequests.store({ ...entryOf('{}'), text: '[1,2,3]', body, normalized: shared });
+  const kept = parsedRequests.normalizeInput(body, 't', 'd');
+  expect(kept).toEqual(shared);
+  expect(kept?.rows.map((one) => Buffer.isBuffer(one) && one.buffer.byteLength)).toEqual([row.length]);
+  expect(scan.array?.values.buffer.byteLength).toBe(24);
+  expect(scan.array?.toJSON()).toEqual([1, 2, 3]);
 });
 
 test('a body whose text is not known has no entry', () => {

@@ -2,8 +2,10 @@
  * Requests whose exact text had a cached result before. The same text needs no parsing, no validation and no new cache key, as
  * long as the model version is the same. An entry holds no result, so no entry can be stale.
  */
+import { NumberArray } from '@millrace/shared/tensors/number-array';
 import { LRUCache } from 'lru-cache';
 import type { NormalizedInput } from '../models/normalize-input.ts';
+import { ownBytes } from './own-bytes.ts';
 
 const TEXTS_MAX = 8_192;
 const TEXT_MAX_LENGTH = 1_024;
@@ -61,7 +63,7 @@ export class ParsedRequests {
     )
       return;
     freeze(entry.body);
-    const kept = { ...entry, usedIn: this.#period };
+    const kept = { ...entry, normalized: withOwnRows(entry.normalized), usedIn: this.#period };
     this.#byBody.set(entry.body, kept);
     this.#byText.set(entry.text, kept);
   }
@@ -78,10 +80,17 @@ export class ParsedRequests {
   }
 }
 
+function withOwnRows(normalized: NormalizedInput): NormalizedInput {
+  const { rows } = normalized;
+  if (!rows.some(Buffer.isBuffer)) return normalized;
+  return { ...normalized, rows: rows.map((row) => (Buffer.isBuffer(row) ? ownBytes(row) : row)) };
+}
+
 /** Requests share a body. If one request changed the body, the next request would have another input. */
 function freeze(value: unknown): void {
   // JavaScript cannot freeze the elements of a typed array. Nobody changes the numbers of a NumberArray.
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if (value instanceof NumberArray) value.ownNumbers();
   Object.freeze(value);
   for (const member of Object.values(value)) freeze(member);
 }

@@ -10,11 +10,16 @@ export class NumberArray {
   /** The length of each level, at least 1. */
   readonly dims: readonly number[];
   /** All numbers, row by row. Nobody changes the numbers: several tensors can share them. */
-  readonly values: Float64Array;
+  values: Float64Array;
 
   constructor(dims: readonly number[], values: Float64Array) {
     this.dims = dims;
     this.values = values;
+  }
+
+  /** Moves the numbers out of a block that short arrays share, for an array that stays in memory. */
+  ownNumbers(): void {
+    if (this.values.buffer.byteLength > this.values.byteLength) this.values = this.values.slice();
   }
 
   /** The number of arrays in the text. */
