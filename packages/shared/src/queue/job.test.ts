@@ -58,6 +58,16 @@ test('a small job names its slots, and the names are read back', () => {
   expect(readSlots(['4 /etc/passwd', '', ...(slots ?? [])])).toEqual(tasks.flatMap(({ rows }) => rows));
 });
 
+test('a job names no slot of a row with a cached result, and one slot of equal rows', () => {
+  const [a, b] = ['a'.repeat(64), 'b'.repeat(64)];
+  const tasks = [
+    { ...inSlots([1, 2, 3]), keys: [a, b, null], known: ['[1]', null, null] },
+    { ...inSlots([4, 5, 6]), keys: [b, a, null] },
+  ];
+  const slots = slotsAhead(tasks.map((task) => storedTask(task, true))) ?? [];
+  expect(readSlots(slots).map(({ slot }) => slot.at(-1))).toEqual(['2', '3', '5', '6']);
+});
+
 test('a job names no slots if a row is in no slot, if a task is long, or if the job has many predictions', () => {
   const slot = storedTask(inSlots([1]), true);
   expect(slotsAhead([slot, slot, slot, slot])).toHaveLength(4);

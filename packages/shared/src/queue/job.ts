@@ -45,15 +45,24 @@ export function rowsAhead(tasks: readonly StoredTask[]): string[] | undefined {
   return [...rows];
 }
 
-/** Returns `slots` of a job for these tasks; undefined when the tasks are too many, or a row is in no slot. */
+/**
+ * Returns `slots` of a job for these tasks; undefined when the tasks are too many, or a row is in no slot. A row with a cached result needs
+ * no run, and equal rows need one run.
+ */
 export function slotsAhead(tasks: readonly StoredTask[]): string[] | undefined {
   if (tasks.length > AHEAD_JOB_MAX) return undefined;
   const slots: string[] = [];
+  const seen = new Set<string>();
   for (const stored of tasks) {
     // Only a task of bytes has slots. The task of a row in a slot is short.
     const task = typeof stored === 'string' || stored.length > AHEAD_TASK_MAX ? undefined : readTask(stored);
     if (!task?.rows.every(isSlot)) return undefined;
-    for (const row of task.rows) slots.push(slotText(row));
+    for (const [at, row] of task.rows.entries()) {
+      const key = task.keys[at] ?? null;
+      if ((task.known?.[at] ?? null) !== null || (key !== null && seen.has(key))) continue;
+      if (key !== null) seen.add(key);
+      slots.push(slotText(row));
+    }
   }
   return slots;
 }
