@@ -42,12 +42,11 @@ interface ConsumeParams {
   workerId: string;
   isNew?: boolean;
   concurrency?: number;
-  endMs?: number;
   holdRows?: number;
 }
 
 /** A consumer of several jobs at once in a new queue or an earlier queue, and the jobs that the consumer took. */
-function consume({ workerId, isNew = true, concurrency = 8, endMs = 20, holdRows = 1_000 }: ConsumeParams) {
+function consume({ workerId, isNew = true, concurrency = 8, holdRows = 1_000 }: ConsumeParams) {
   if (isNew) {
     keys = keysFor(testPrefix());
     bull = `${keys.bull(shardOf(MODEL))}:${MODEL}`;
@@ -60,7 +59,6 @@ function consume({ workerId, isNew = true, concurrency = 8, endMs = 20, holdRows
     workerId,
     concurrency,
     lockMs: 30_000,
-    endMs,
     waitingRows: () => 0,
     holdRows: () => holdRows,
     compute({ ids: [id = ''], ahead }) {
@@ -136,48 +134,6 @@ test('no job is requested from the empty queue after a lone job', async () => {
   }
   // On a busy machine a wait can reach its limit of 5 s, and then BullMQ requests a job.
   expect(requests).toBeLessThan(jobs / 4);
-});
-
-/** Resolves when the job has left the queue. */
-const isGone = (id: string) =>
-  vi.waitUntil(async () => (await redis.exists(`${bull}:${jobIdOf(id)}`)) === 0, { timeout: 60_000 });
-
-/** Longer than the time limit of a test. */
-const NEVER_MS = 600_000;
-
-test('the end of a lone job waits for the next job, and the end of the last job for the close', async () => {
-  const { consumer, taken } = consume({ workerId: 'ending', endMs: NEVER_MS });
-  if (isCluster(redis)) return;
-  let held: string | undefined;
-  // A wait that has just ended on a busy machine holds no end.
-  for (let at = 0; at < 10 && held === undefined; at += 1) {
-    await isBlocked(waitName());
-    const id = await add();
-    const job = await one(taken, at);
-    await isBlocked(waitName());
-    job.end.resolve();
-    await vi.waitUntil(() => consumer.active === 0);
-    // The connection of the consumer would have written the end before these replies.
-    for (let pings = 0; pings < 10; pings += 1) await redis.ping();
-    if ((await redis.exists(`${bull}:${jobIdOf(id)}`)) === 1) held = id;
-  }
-  if (held === undefined) throw new Error('no end of ten lone jobs has waited');
-
-  const next = taken.length;
-  const last = await add();
-  (await one(taken, next)).end.resolve();
-  await isGone(held);
-  await vi.waitUntil(() => consumer.active === 0);
-  await withTimeout(10_000, consumer.close(), 'the close');
-  expect(await redis.exists(`${bull}:${jobIdOf(last)}`, `${bull}:${jobIdOf(last)}:lock`)).toBe(0);
-});
-
-test('the end of a lone job is written without a next job', async () => {
-  const { taken } = consume({ workerId: 'last' });
-  await isBlocked(waitName());
-  const id = await add();
-  (await one(taken, 0)).end.resolve();
-  await isGone(id);
 });
 
 test('the rows and the slots of a job can be begun when the job is started first, and not when it was started before', async () => {

@@ -17,7 +17,6 @@ import {
   type PredictionRecord,
   type Status,
 } from '@millrace/shared/predictions/prediction';
-import { Pause } from '@millrace/shared/process/pause';
 import { endOfTurn } from '@millrace/shared/process/turn';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
@@ -32,11 +31,6 @@ const BLOCK_MS = 5_000;
 const RETRY_MS = 100;
 /** Ends whose responses take less time to write than a round trip to Redis. */
 const FEW_ENDS = 4;
-/**
- * Without waiters the next read begins together with the next submission, so that Redis wakes once for both. After this time the read
- * begins alone: the stream keeps only its newest events.
- */
-const UNREAD_MS = 20;
 /** The most states that one turn of the event loop reads again, so that 10,000 waiters do not block the event loop. */
 const REREAD_AT_ONCE = 500;
 
@@ -115,8 +109,6 @@ interface Listener {
   /** Undefined after the position is read. */
   ready: Promise<void> | undefined;
   lastId: string;
-  /** The time between two reads in which nobody waits. */
-  pause: Pause;
 }
 
 export interface CompletionsDeps {
@@ -130,8 +122,6 @@ export interface CompletionsDeps {
   findEnded(id: string): Promise<EndedRecord | undefined>;
   /** Returns the predictions of these ids that the ledger has. */
   findRecorded(ids: readonly string[]): Promise<{ id: string; status: Status }[]>;
-  /** Replaces UNREAD_MS in tests. */
-  unreadMs?: number;
   log: Logger;
 }
 
@@ -143,7 +133,6 @@ export class CompletionListener {
   readonly #log: Logger;
   readonly #findEnded: CompletionsDeps['findEnded'];
   readonly #findRecorded: CompletionsDeps['findRecorded'];
-  readonly #unreadMs: number;
   readonly #waiters = new Map<string, Waiter>();
   readonly #listeners: (Listener | undefined)[] = new Array(SHARDS);
   readonly #timer: NodeJS.Timeout;
@@ -152,15 +141,13 @@ export class CompletionListener {
   #closed = false;
   #rereading = false;
 
-  constructor(deps: CompletionsDeps) {
-    const { live, withOutput, keys, connect, findEnded, findRecorded, unreadMs = UNREAD_MS, log } = deps;
+  constructor({ live, withOutput, keys, connect, findEnded, findRecorded, log }: CompletionsDeps) {
     this.#live = live;
     this.#withOutput = withOutput;
     this.#keys = keys;
     this.#connect = connect;
     this.#findEnded = findEnded;
     this.#findRecorded = findRecorded;
-    this.#unreadMs = unreadMs;
     this.#log = log;
     this.#timer = setInterval(() => void this.#reread(), REREAD_MS);
     this.#timer.unref();
@@ -197,9 +184,7 @@ export class CompletionListener {
    */
   register(wait: Wait): Waiter {
     const { id, waitMs, signal } = wait;
-    const shard = shardOfId(id);
-    void this.listen(shard);
-    this.#listeners[shard]?.pause.endAfterTurn();
+    void this.listen(shardOfId(id));
     const waiter = new Waiter(this, wait, this.#waiters.get(id));
     waiter.timer = setTimeout(giveUp, waitMs, waiter);
     this.#waiters.set(id, waiter);
@@ -237,8 +222,7 @@ export class CompletionListener {
 
   #startListener(shard: number, ticksMax = POSITION_TICKS): Listener {
     const connection = this.#connect(shard);
-    const pause = new Pause(this.#unreadMs);
-    const listener: Listener = { connection, lastId: '0-0', ready: Promise.resolve(), pause };
+    const listener: Listener = { connection, lastId: '0-0', ready: Promise.resolve() };
     this.#listeners[shard] = listener;
     listener.ready = this.#position(listener, shard, ticksMax).then(
       () => {
@@ -289,7 +273,6 @@ export class CompletionListener {
         if (reply === null) await this.#restartAfterLoss(listener, key);
         // A few responses are written before the next read. Redis prepares the next ends while many responses are written.
         else if (ends <= FEW_ENDS) await endOfTurn();
-        if (ends > 0 && this.#waiters.size === 0) await listener.pause.start();
       } catch (error) {
         if (this.#closed) return;
         this.#log.warn({ err: error, shard }, 'could not read completion events');
@@ -389,10 +372,7 @@ export class CompletionListener {
     this.#closed = true;
     clearInterval(this.#timer);
     for (const id of [...this.#waiters.keys()]) this.#end(id, null);
-    for (const listener of this.#listeners) {
-      listener?.connection.disconnect();
-      listener?.pause.end();
-    }
+    for (const listener of this.#listeners) listener?.connection.disconnect();
   }
 }
 

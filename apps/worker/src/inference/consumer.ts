@@ -58,8 +58,6 @@ export interface ConsumerDeps {
   /** Most jobs held at once. Jobs of a higher priority than the waiting rows can exceed this number. */
   concurrency: number;
   lockMs: number;
-  /** The time for which the end of a job waits for the next job. Tests replace the default of job-worker.ts. */
-  endMs?: number;
   /** Rows of the model that wait in this worker, of this priority or more urgent priorities. Without `priority`: of all priorities. */
   waitingRows(model: string, priority?: number): number;
   /** The number of waiting rows that is enough, and the most rows that are kept of one job. */
@@ -116,8 +114,7 @@ class JobConsumer implements Consumer {
       ...WORKER_OPTIONS,
     };
     const process: Processor<PredictJob> = (job, token) => this.#process(job, token as string);
-    const { workerId, endMs } = deps;
-    this.#worker = new JobWorker(model, process, { options, workerId, ...(endMs === undefined ? {} : { endMs }) });
+    this.#worker = new JobWorker(model, process, { options, workerId: deps.workerId });
     // Lock tokens begin with this id. heartbeat.ts recognizes the jobs of dead workers by the id.
     Object.assign(this.#worker, { id: deps.workerId });
     this.#listen();

@@ -3,15 +3,10 @@
  * sends its script `moveToActive`. Here the script is sent behind the wait on the same connection: Redis runs the script at the moment
  * at which the marker arrives. A second script returns whether the job was alone. BullMQ then requests no job from the empty queue.
  *
- * The end of a job waits for the next job, or for END_MS, while no job waits: nobody waits for the end, and Redis and this worker then wake
- * once for both. If this worker dies meanwhile, another worker takes the job and finds its predictions ended, as after any lost
- * `moveToCompleted`.
- *
  * A job that Redis moves to this worker while the connection breaks is under a lock of this worker, as after any lost reply of
  * `moveToActive`: rolled-back.ts or heartbeat.ts frees the lock.
  */
 import { Socket } from 'node:net';
-import { Pause } from '@millrace/shared/process/pause';
 import { afterMicrotasks } from '@millrace/shared/process/turn';
 import type { PredictJob } from '@millrace/shared/queue/job';
 import { isCluster } from '@millrace/shared/redis/connection';
@@ -28,9 +23,6 @@ import {
 
 /** The reply to the script comes together with the end of the wait. After this time the connection has failed. */
 const LATE_MS = 2_000;
-
-/** A lone job stays active in Redis at most this long after its last prediction has ended. */
-const END_MS = 20;
 
 /** An attempt to connect follows a broken connection within half a second (`retryStrategy`). */
 const RECONNECT_MS = 1_000;
@@ -67,18 +59,15 @@ type Client = Awaited<NonNullable<RedisQueueBackend['blockingClient']>>;
 /** The jobs that were fetched behind a wait. */
 class Fetches {
   readonly #workerId: string;
-  /** The ends of jobs that wait for the next job. */
-  readonly #ends: Pause;
   #tokens = 0;
   #fetched: Fetched | undefined;
   /** Whether the queue was empty after the last job. */
   #isAlone = false;
   #isWaiting = false;
 
-  /** Lock tokens begin with `workerId`. The end of a job waits for the next job at most `endMs`. */
-  constructor(workerId: string, endMs: number) {
+  /** Lock tokens begin with `workerId`. */
+  constructor(workerId: string) {
     this.#workerId = workerId;
-    this.#ends = new Pause(endMs);
   }
 
   readonly backend: BackendFactory<RedisQueueBackend> = (name, options, connections) => {
@@ -113,12 +102,9 @@ class Fetches {
           },
           () => this.#fetch(behind, client),
         ),
-      moveToCompleted: async (...[job, value, keep, token, next]: Parameters<typeof moveToCompleted>) => {
-        if (!this.#isWaiting) return moveToCompleted(job, value, keep, token, next);
-        // No job waits, so this job fetches none.
-        await this.#ends.start();
-        return moveToCompleted(job, value, keep, token, false);
-      },
+      moveToCompleted: (...[job, value, keep, token, next]: Parameters<typeof moveToCompleted>) =>
+        // While this worker waits for a marker, no job waits.
+        moveToCompleted(job, value, keep, token, next && !this.#isWaiting),
     });
   };
 
@@ -149,8 +135,6 @@ class Fetches {
       return NOW;
     } finally {
       this.#isWaiting = false;
-      // The reply to the `take` of the next job would wait for the end of this job, if Redis read both together.
-      this.#ends.endAfterTurn();
     }
   }
 
@@ -220,16 +204,14 @@ async function inTime(fetching: Promise<Fetched | undefined>): Promise<Fetched |
 interface JobWorkerOptions {
   options: WorkerOptions;
   workerId: string;
-  /** Replaces END_MS in tests. */
-  endMs?: number;
 }
 
 export class JobWorker extends Worker<PredictJob> {
   readonly #fetches: Fetches;
 
   /** `workerId`: the beginning of the lock tokens. */
-  constructor(model: string, process: Processor<PredictJob>, { options, workerId, endMs = END_MS }: JobWorkerOptions) {
-    const fetches = new Fetches(workerId, endMs);
+  constructor(model: string, process: Processor<PredictJob>, { options, workerId }: JobWorkerOptions) {
+    const fetches = new Fetches(workerId);
     super(model, process, options, fetches.backend);
     this.#fetches = fetches;
   }
