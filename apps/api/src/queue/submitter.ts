@@ -123,6 +123,8 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
   // Both commands go over one connection in this order, so a worker never takes the job before its states exist. Large states
   // go over another connection, so the job must wait for them.
   if (live.sendsLarge(items)) await submitting;
+  const tasks = open.map(({ task }) => task);
+  const ahead = rowsAhead(tasks);
   const adding =
     open.length > 0
       ? queues.add({
@@ -132,8 +134,9 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
           priority: BULL_PRIORITY[priority],
           jobId,
           rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,
-          ahead: rowsAhead(open.map(({ task }) => task)),
-          slots: slotsAhead(open.map(({ task }) => task)),
+          ahead,
+          // Tasks with rows of their own have no slots, and are not read twice.
+          slots: ahead === undefined ? slotsAhead(tasks) : undefined,
         })
       : undefined;
   const [{ items: submitted, counts }] = await deps.timed(Promise.all([submitting, adding]));
