@@ -9,7 +9,6 @@ import { assembleOutput } from '@millrace/shared/predictions/output';
 import { resultWithErrors } from '@millrace/shared/predictions/row-errors';
 import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
-import { andThen } from '../cache/and-then.ts';
 import { type CachedRows, type LookUpParams, type LookupResult, lookUpCache } from '../cache/cache-lookup.ts';
 import { bypassStatus, hitStatus } from '../cache/cache-status.ts';
 import type { LocalResults } from '../cache/local-results.ts';
@@ -92,7 +91,7 @@ function lookUp(
   const next = (found: LookupResult) => (found.kind === 'cached' ? found : continueAfterCache(deps, params, found));
   if (!trace?.span) return lookUpCache<Outcome>(deps, params, next);
   const found = trace.step('cache look-up', {}, () => lookUpCache<LookupResult>(deps, params, (result) => result));
-  return andThen(found, next);
+  return found instanceof Promise ? found.then(next) : next(found);
 }
 
 /** Checks `only-if-cached` and the webhook, and then applies the idempotency key. */
