@@ -1,8 +1,8 @@
 /**
  * `npm run bench:memory` starts `npm start` in a new folder and prints the memory (PSS) of each process: a minute after the start, after a
- * minute of load with the bundled model, and a minute later. `--long` adds six minutes after the start, a minute after ENGINE_IDLE, with the
- * time of the next prediction, and eleven minutes after the load, when LIVE_TTL_MS has ended the live states. A worker whose engine starts slowly keeps it
- * longer than ENGINE_IDLE. Linux only.
+ * minute of load with the bundled model, and a minute later. `--long` adds two moments: six minutes after the start (a minute after
+ * ENGINE_IDLE), with the time of the next prediction, and eleven minutes after the load (a minute after LIVE_TTL_MS). A worker keeps an
+ * engine that started slowly for longer than ENGINE_IDLE. Linux only.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -3,7 +3,7 @@
  * keep the memory of all ten.
  */
 
-/** A copy with memory of its own. A Buffer that shares no memory is returned as it is. */
+/** A copy with memory of its own. Returns a Buffer that shares no memory unchanged. */
 export function ownBytes(bytes: Buffer): Buffer {
   if (bytes.buffer.byteLength === bytes.length) return bytes;
   const own = Buffer.allocUnsafeSlow(bytes.length);

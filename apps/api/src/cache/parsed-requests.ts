@@ -68,7 +68,7 @@ export class ParsedRequests {
     this.#byText.set(entry.text, kept);
   }
 
-  /** Discards the texts that no request has used since the last call but one: after a load they would take megabytes for good. */
+  /** Discards the texts that no request has used since the previous call: after a load these texts would take megabytes for good. */
   discardUnused(): void {
     // The iteration starts at the entry that was not used for the longest time.
     for (const text of this.#byText.rkeys()) {

@@ -120,7 +120,7 @@ async function storeNamed({ cache }: StoreDeps, put: NamedPut, hasEnded: boolean
   await cache.put({ ...place, value: encodeNamed(params.cacheKey, named) });
 }
 
-/** Whether callers who share the result may see the whole prediction, and not the output alone. */
+/** Whether the callers that share the result may see the whole prediction, and not the output alone. */
 const maySee = ({ config }: ModelVersion, { tenant }: Taken): boolean =>
   config.cache.scope !== 'public' || tenant === DEFAULT_TENANT;
 
@@ -148,7 +148,7 @@ interface BodyParams {
 
 /**
  * The body of a cache hit: the JSON that a GET of the prediction returns. Null for a prediction with metadata or a webhook, which
- * belong to its caller, and for a prediction that was canceled before it was taken.
+ * belong to its caller, and for a prediction that was canceled before a worker took the prediction.
  */
 function bodyOf({ version, base, taken, finished, now }: BodyParams): Text | null {
   const waiting = waitingOf(taken.state);

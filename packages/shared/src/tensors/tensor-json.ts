@@ -176,12 +176,12 @@ function bytesOfText(text: unknown, expected: string, pointer: string): Buffer {
 
 /**
  * Whether the text is base64. `decoded` is the number of bytes that Buffer read from the text. Buffer skips every character that is not base64,
- * so such a text has fewer bytes than its length implies. A regular expression over the text would take longer than decoding and hashing it.
+ * so such a text has fewer bytes than its length implies. A regular expression over the text would take longer than to decode and hash the text.
  */
 function isBase64(text: string, decoded: number): boolean {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   const digits = text.length - padding;
-  // A single digit after the last group of four adds no byte, so the number of bytes does not show what the character is.
+  // A single digit after the last group of four adds no byte, so the number of bytes does not show whether the character is base64.
   if (digits % 4 === 1) return /^[A-Za-z0-9+/]*={0,2}$/.test(text);
   const isAscii = Buffer.byteLength(text) === text.length;
   // Buffer reads - and _ as + and /.
