@@ -1,7 +1,8 @@
 /** The HTTP server below Fastify: its time limits, its bounds, and the refusals that Node would otherwise send bare. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
+import { http } from '@millrace/shared/process/node-http';
 import { FIXED_HEADERS } from './general-headers.ts';
 import { boundPipelines, type RequestListener } from './pipelining.ts';
 
@@ -13,7 +14,7 @@ export type ServerSettings = Pick<Config, 'requestTimeoutMs' | 'connectionTimeou
 /** Requests without `Host` reach `listener`, which must refuse them. */
 export function createHttpServer(listener: RequestListener, settings: ServerSettings): Server {
   const { requestTimeoutMs, connectionTimeoutMs, maxHeaders } = settings;
-  const server = createServer(
+  const server = http.createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
       requestTimeout: requestTimeoutMs,

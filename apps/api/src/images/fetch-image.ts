@@ -1,8 +1,8 @@
 /** Fetches an image by URL, within limits of bytes, time and redirects, and only from permitted addresses. */
 import type { Agent, IncomingMessage } from 'node:http';
-import http from 'node:http';
 import https from 'node:https';
 import { ApiError } from '@millrace/shared/errors';
+import { http } from '@millrace/shared/process/node-http';
 import { AddressRefused, createGuardedAgents, NameNotResolved } from '@millrace/shared/webhooks/guarded-agent';
 import { type Resolve, readNewTarget, type TargetRules } from '@millrace/shared/webhooks/target';
 

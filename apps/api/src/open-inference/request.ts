@@ -2,7 +2,7 @@
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { withPlainArrays } from '@millrace/shared/tensors/number-array';
 import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import { faultsOf, member, summary } from '../http/validation.ts';
 import type { PredictionBody } from '../predictions/prediction-request.ts';
 import { type Bytes, part, readStrings, whole } from './binary-tensors.ts';
@@ -76,7 +76,7 @@ export interface ParseInferParams {
 
 export function parseInfer({ json, rest, version, limits, parseElements }: ParseInferParams): Infer {
   if (!compiled.Check(json)) {
-    const faults = faultsOf(InferRequest, json, compiled.Errors(json));
+    const faults = faultsOf(InferRequest, json, compiled.Errors(json)[1]);
     throw new V2Error(400, summary(faults));
   }
   for (const { name, parameters } of json.inputs) refuseExtensions('input', name, parameters);

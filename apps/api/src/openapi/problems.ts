@@ -1,6 +1,6 @@
 /** The error responses of the OpenAPI document: one shared response for each HTTP status, with the codes of the status. */
-import { STATUS_CODES } from 'node:http';
 import { ERRORS, type ErrorCode } from '@millrace/shared/error-table';
+import { http } from '@millrace/shared/process/node-http';
 import { RESPONSE_HEADERS, type ResponseHeader } from '../http/documented-headers.ts';
 import type { Json } from './components.ts';
 
@@ -76,4 +76,5 @@ function problemResponse(status: number, codes: readonly ErrorCode[], problem: u
 export const headerJson = ({ description, ...schema }: { description: string }): Json => ({ description, schema });
 
 /** Such as `NotFound` for 404. */
-const nameOf = (status: number): string => (STATUS_CODES[status] ?? `Status${status}`).replaceAll(/[^A-Za-z]/g, '');
+const nameOf = (status: number): string =>
+  (http.STATUS_CODES[status] ?? `Status${status}`).replaceAll(/[^A-Za-z]/g, '');

@@ -1,9 +1,9 @@
 /** The HTTP server of a worker: liveness, readiness and metrics, nothing else. */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Pool } from '@millrace/shared/postgres/db';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import type { Config } from '@millrace/shared/process/config';
+import { http } from '@millrace/shared/process/node-http';
 import { verdictOf } from '@millrace/shared/process/readiness';
 import { OPEN_METRICS, PROMETHEUS, wantsOpenMetrics, writeMetrics } from './exposition.ts';
 import type { WorkerMetrics } from './metrics.ts';
@@ -51,7 +51,7 @@ export async function startHealth(
     return { ...Object.fromEntries(parts), ...(up ? {} : { start: 'not all roles run yet' }) };
   }
 
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const send = (code: number, body: string, type = 'application/json') =>
       response.writeHead(code, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(body);
     const path = pathOf(request.url);

@@ -1,6 +1,7 @@
 /** Sends one webhook message. Each POST ends by its deadline, follows no redirect, and reads only the start of the response. */
-import http from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { http } from '@millrace/shared/process/node-http';
 import { AddressRefused, createGuardedAgents, NameNotResolved } from '@millrace/shared/webhooks/guarded-agent';
 import { type Resolve, readTarget, type TargetRules } from '@millrace/shared/webhooks/target';
 import type { AttemptError, AttemptOutcome } from './retry-policy.ts';
@@ -86,14 +87,14 @@ interface ExchangeParams {
   message: Message;
   /** Aborts at the end of the attempt. */
   ended: AbortSignal;
-  agent: http.Agent;
+  agent: Agent;
   replyMs: number;
 }
 
 /** One request and its response. Never rejects. */
 function exchange({ url, message, ended, agent, replyMs }: ExchangeParams): Promise<Reply | typeof STALE_CONNECTION> {
   return new Promise((resolve) => {
-    let request: http.ClientRequest | undefined;
+    let request: ClientRequest | undefined;
     const stop = () => request?.destroy(new TimedOut());
     const finish = (reply: Reply | typeof STALE_CONNECTION) => {
       ended.removeEventListener('abort', stop);
@@ -136,7 +137,7 @@ function exchange({ url, message, ended, agent, replyMs }: ExchangeParams): Prom
   });
 }
 
-function openRequest(url: URL, message: Message, agent: http.Agent): http.ClientRequest {
+function openRequest(url: URL, message: Message, agent: Agent): ClientRequest {
   return (url.protocol === 'https:' ? https : http).request(url, {
     method: 'POST',
     agent,
@@ -154,7 +155,7 @@ function openRequest(url: URL, message: Message, agent: http.Agent): http.Client
 }
 
 /** The start of a response body. Resolves at the end of the body, after 64 KB, after `replyMs`, or at the end of the attempt. */
-function readHead(response: http.IncomingMessage, ended: AbortSignal, replyMs: number): Promise<string> {
+function readHead(response: IncomingMessage, ended: AbortSignal, replyMs: number): Promise<string> {
   return new Promise((resolve) => {
     let head = Buffer.alloc(0);
     let bytes = 0;

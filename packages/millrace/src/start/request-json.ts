@@ -1,7 +1,8 @@
 /** Sends a request to the API of this start. */
 import { once } from 'node:events';
-import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { http } from '@millrace/shared/process/node-http';
 
 export interface JsonRequest {
   timeoutMs: number;
@@ -21,7 +22,7 @@ export interface JsonResponse {
  * keep 5 MiB of its library in the memory of `npm start`, which makes only its first requests.
  */
 export async function requestJson(url: string, { timeoutMs, headers, body }: JsonRequest): Promise<JsonResponse> {
-  const sent = request(url, {
+  const sent = http.request(url, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { ...headers },
     signal: AbortSignal.timeout(timeoutMs),

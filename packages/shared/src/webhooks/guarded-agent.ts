@@ -2,10 +2,11 @@
  * HTTP agents that connect only to permitted addresses. The agents check the address that the socket then connects to, so a
  * name whose address changes between check and connection (DNS rebinding) cannot evade the check.
  */
-import http from 'node:http';
+import type { Agent } from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { isIP } from 'node:net';
+import { http } from '../process/node-http.ts';
 import type { AddressRule } from './address.ts';
 import { literalAddress, type Resolve } from './target.ts';
 
@@ -27,7 +28,7 @@ export interface GuardOptions {
 
 export interface GuardedAgents {
   /** Returns the agent for the protocol of a URL (`https:`). With `fresh` every request gets a new connection. */
-  get(protocol: string, fresh: boolean): http.Agent;
+  get(protocol: string, fresh: boolean): Agent;
   destroy(): void;
 }
 
@@ -39,10 +40,10 @@ export function createGuardedAgents(options: GuardOptions): GuardedAgents {
   const kept = { http: guarded(http.Agent), https: guarded(https.Agent) };
   const fresh = { http: guarded(http.Agent, false), https: guarded(https.Agent, false) };
 
-  function guarded(Agent: typeof http.Agent, keep = true): http.Agent {
-    class Guarded extends Agent {
+  function guarded(Base: typeof Agent, keep = true): Agent {
+    class Guarded extends Base {
       // Node does not call `lookup` for a host that is an address.
-      override createConnection(...[to, done]: Parameters<http.Agent['createConnection']>) {
+      override createConnection(...[to, done]: Parameters<Agent['createConnection']>) {
         const host = 'host' in to && typeof to.host === 'string' ? to.host : '';
         const address = literalAddress(host);
         if (address !== undefined && !options.mayReach(address)) throw new AddressRefused();
