@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { digestHandler, verifyHandler } from '@millrace/shared/model-files/handler-file';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ACTING_HANDLER, makeHandlerModels } from '../../../../tests/support/handler-models.ts';
-import { HandlerPool, type HandlerSource } from './handler-pool.ts';
+import { HandlerPool, type HandlerSource, idleMsOf } from './handler-pool.ts';
 
 let source: HandlerSource;
 let remove = async () => {};
@@ -42,6 +42,12 @@ test('each input has its own result, in the order of the inputs', async () => {
     row(6),
   ]);
   await pool.close();
+});
+
+test('threads without work are kept for half a minute, and for up to a minute where a load took long', () => {
+  expect(idleMsOf([{ loadMs: 0 }, { loadMs: 300 }])).toBe(30_000);
+  expect(idleMsOf([{ loadMs: 1_500 }, { loadMs: 300 }])).toBe(45_000);
+  expect(idleMsOf([{ loadMs: 1_500 }, { loadMs: 9_000 }])).toBe(60_000);
 });
 
 test('10,000 inputs run in many turns, and none is lost', async () => {

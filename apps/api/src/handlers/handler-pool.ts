@@ -34,11 +34,16 @@ const WAITING_BYTES = 128 * 1_048_576;
 const TENANT_BYTES = 64 * 1_048_576;
 /** The inputs of one request have this many times the limit of one input. */
 const LIMITS_PER_REQUEST = 12;
-/** Threads without work for this time end, because a handler can hold much memory. */
-const IDLE_MS = 60_000;
+/** Threads without work for some time end, because a handler can hold much memory: the time is this many times the duration of the loads. */
+const IDLE_LOADS = 30;
+/** A new thread with the bundled model takes a third of a second, and its memory is worth as much as that of an API at rest. */
+const IDLE_LEAST_MS = 30_000;
+const IDLE_MOST_MS = 60_000;
 
 interface Slot {
   thread: HandlerThread | undefined;
+  /** The duration of the loads of the thread. */
+  loadMs: number;
   /** The tenant of the current work. */
   tenant: string | undefined;
   busy: boolean;
@@ -57,7 +62,12 @@ export class HandlerPool {
   constructor({ threads, timeoutMs, memoryMb }: HandlerPoolParams) {
     this.#limitMs = timeoutMs;
     this.#memoryMb = memoryMb;
-    this.#slots = Array.from({ length: threads }, () => ({ thread: undefined, tenant: undefined, busy: false }));
+    this.#slots = Array.from({ length: threads }, () => ({
+      thread: undefined,
+      loadMs: 0,
+      tenant: undefined,
+      busy: false,
+    }));
   }
 
   /** Loads a handler in a thread. Rejects with the error of the handler. */
@@ -143,16 +153,14 @@ export class HandlerPool {
   async #work(slot: Slot, jobs: readonly [Job, ...Job[]]): Promise<void> {
     const [{ source, inputs }] = jobs;
     try {
-      const thread =
-        slot.thread?.ended === false
-          ? slot.thread
-          : new HandlerThread({ limitMs: this.#limitMs, memoryMb: this.#memoryMb });
-      slot.thread = thread;
+      const thread = this.#threadOf(slot);
+      const startedAt = performance.now();
       await thread.load(source).catch((error: unknown) => {
         // Node keeps a failed import for the life of the thread.
         thread.isStale = true;
         throw error;
       });
+      slot.loadMs += performance.now() - startedAt;
       if (inputs.length > 0) await this.#turn(thread, jobs);
     } catch (error) {
       for (const job of jobs) {
@@ -163,6 +171,14 @@ export class HandlerPool {
       return;
     }
     this.#settle(jobs);
+  }
+
+  /** The thread of the slot, or a new thread. */
+  #threadOf(slot: Slot): HandlerThread {
+    if (slot.thread?.ended === false) return slot.thread;
+    slot.thread = new HandlerThread({ limitMs: this.#limitMs, memoryMb: this.#memoryMb });
+    slot.loadMs = 0;
+    return slot.thread;
   }
 
   /** Resolves the jobs with all results. The other jobs wait for their next turn. */
@@ -246,7 +262,7 @@ export class HandlerPool {
     slot.thread = undefined;
   }
 
-  /** Ends all threads when none has had work for IDLE_MS. */
+  /** Ends all threads when none has had work for a time: see idleMsOf. */
   #endIdle(): void {
     if (this.#closed || this.#slots.some(({ busy }) => busy)) return;
     clearTimeout(this.#idle);
@@ -256,8 +272,14 @@ export class HandlerPool {
         void slot.thread.end();
         slot.thread = undefined;
       }
-    }, IDLE_MS).unref();
+    }, idleMsOf(this.#slots)).unref();
   }
+}
+
+/** How long threads without work are kept: longer where a load took longer. */
+export function idleMsOf(slots: readonly { loadMs: number }[]): number {
+  const loadMs = Math.max(...slots.map((slot) => slot.loadMs));
+  return Math.min(Math.max(IDLE_LEAST_MS, IDLE_LOADS * loadMs), IDLE_MOST_MS);
 }
 
 const stopping = (): ApiError => new ApiError('shutting_down', 'The server is stopping.', { retryAfterS: 1 });

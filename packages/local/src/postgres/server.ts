@@ -53,6 +53,8 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   const settings = {
     listen_addresses: host,
     unix_socket_directories: '',
+    // The default of 128 MB takes 6 MiB more before the first statement, and fills under load with pages that the system also caches.
+    shared_buffers: '32MB',
     ...(options.durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
