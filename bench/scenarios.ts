@@ -11,7 +11,7 @@ import { lone } from './scenarios/lone.ts';
 import { processesScenario } from './scenarios/processes.ts';
 import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
-import { image, large, tensor } from './scenarios/tensor.ts';
+import { distant, image, large, tensor } from './scenarios/tensor.ts';
 import { text } from './scenarios/text.ts';
 import { weights } from './scenarios/weights.ts';
 import { wide } from './scenarios/wide.ts';
@@ -26,6 +26,7 @@ export const scenarios: readonly Scenario[] = [
   rowsScenario,
   tensor,
   image,
+  distant,
   large,
   text,
   weights,
