@@ -3,6 +3,7 @@
 import { findEnds, recordTerminal, type TerminalRow } from '@millrace/shared/ledger/ledger';
 import type { Recorded } from '@millrace/shared/ledger/record-terminal';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { SlotReader } from '@millrace/shared/queue/slot-reader';
 import type { Connection } from '@millrace/shared/redis/connection';
 import pino from 'pino';
 import { type Recorder, type RecorderDeps, startRecorder } from '../../apps/worker/src/recorder/recorder.ts';
@@ -59,6 +60,13 @@ export function depsOf(fixture: LiveFixture, db: Pool): RecorderDeps {
     redis: fixture.redis,
     keys: fixture.keys,
     live: fixture.live,
+    slots: new SlotReader({
+      open: async () => fixture.redis,
+      keys: fixture.keys,
+      onError(error) {
+        throw error;
+      },
+    }),
     shards: [SHARD],
     consumer: 'r1',
     liveTtlMs: 600_000,

@@ -7,10 +7,11 @@ import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
 import { RELEASE } from '@millrace/shared/process/release';
-import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
+import { SlotReader } from '@millrace/shared/queue/slot-reader';
+import { checkQueueRedis, connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
-import { keysFor } from '@millrace/shared/redis/keys';
-import { openRedisStore } from '@millrace/shared/redis/redis-store';
+import { type Keys, keysFor } from '@millrace/shared/redis/keys';
+import { openRedisStore, redisServerOf } from '@millrace/shared/redis/redis-store';
 import { traceIdOf } from '@millrace/shared/tracing/trace-context';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
@@ -57,6 +58,8 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
     const presence = new Presence({ redis, keys, id, roles: config.workerRoles, log });
     closers.push('presence', () => presence.close());
     const outputs = new LedgerOutputs({ redis, keys, db, log, onPlaced: metrics.longOutput });
+    const slots = createSlotReader(config, keys, log);
+    closers.push('slots', () => slots.close());
     const base: WorkerContext = {
       config,
       log,
@@ -69,6 +72,7 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
         large: largeRedis,
         toLedger: (item) => outputs.write(item),
       }),
+      slots,
       clock,
       metrics,
       presence,
@@ -125,6 +129,21 @@ async function openQueueRedis({ config, log, metrics, closers }: OpenParams) {
     Number(queueRedis.probe.proven),
   );
   return { queueRedis, connect, redis, largeRedis, keys, mustStop };
+}
+
+/** Opens no connection before the first row: most workers never read a slot of the cache Redis. */
+function createSlotReader(config: Config, keys: Keys, log: Logger): SlotReader {
+  const server = redisServerOf(config, 'CACHE_REDIS_URL');
+  return new SlotReader({
+    keys,
+    async open() {
+      const name = 'millrace-worker-slots';
+      const redis = connectRedis(server.url, 'producer', { ...server, name, timeoutMs: config.storeTimeoutMs });
+      await waitForRedis(redis, 'The cache Redis (CACHE_REDIS_URL)', config.storeTimeoutMs).catch(() => {});
+      return redis;
+    },
+    onError: (error) => log.warn({ err: error }, 'a large input cannot be read from the cache Redis'),
+  });
 }
 
 async function openPostgres({ config, log, metrics, closers }: OpenParams) {

@@ -12,6 +12,7 @@ import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/predict
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
+import type { SlotReader } from '@millrace/shared/queue/slot-reader';
 import type { Logger } from 'pino';
 import { fromStore } from '../http/store-errors.ts';
 import type { Catalog } from '../models/catalog.ts';
@@ -21,6 +22,7 @@ import type { Found, PredictionLookup } from './find-prediction.ts';
 
 export interface ActionsDeps {
   live: LiveStore;
+  slotReader: SlotReader;
   queues: Queues;
   lookup: PredictionLookup;
   loads: QueueLoad;
@@ -157,7 +159,8 @@ async function reopen(deps: ActionsDeps, tenant: string, id: string): Promise<Op
   // the end of the new opening.
   const isRecorded = row !== null && isTerminal(row.status) && row.opening === state?.opening;
   if (state && isTerminal(state.status) && !isRecorded) {
-    await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
+    const whole = { ...state, task: await deps.slotReader.whole(state.task) };
+    await fromStore('Postgres', deps.recordEnd(terminalRowOf(whole)));
     row = await find();
   }
   if (row?.status === 'succeeded') throw notRetryable(row.status);

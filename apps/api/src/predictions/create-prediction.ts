@@ -7,7 +7,8 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { LongText, type Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { resultWithErrors } from '@millrace/shared/predictions/row-errors';
-import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
+import { isCacheSlot } from '@millrace/shared/predictions/slots';
+import { isSlot } from '@millrace/shared/predictions/task';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { type CachedRows, type LookUpParams, type LookupResult, lookUpCache } from '../cache/cache-lookup.ts';
 import { bypassStatus, hitStatus } from '../cache/cache-status.ts';
@@ -18,32 +19,29 @@ import { fromStore } from '../http/store-errors.ts';
 import { type Catalog, type ServedModel, under } from '../models/catalog.ts';
 import { type NormalizedInput, normalizeInput } from '../models/normalize-input.ts';
 import { admit, type Limits } from '../queue/admission.ts';
-import type { SlotWriter } from '../queue/slot-writer.ts';
 import { runOnce } from './idempotency.ts';
 import type { Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
 import {
   buildPending,
-  freeRows,
   newPrediction,
   type PendingPrediction,
   type PredictionRequest,
   predictionOf,
 } from './prediction-request.ts';
 import { followPrediction, promiseResult, withdraw } from './promise-result.ts';
+import { freeCopiedRows, type PlacedRows, placeRows, type RowSlots, releaseAfter, releaseSlots } from './row-slots.ts';
 import { beginSubmission, endSubmission } from './submission-span.ts';
 import { isCopied, keepCopy } from './tenant-copy.ts';
 import { type WaitDeps, waitForResult } from './wait-for-result.ts';
 
-export interface CreateDeps extends WaitDeps {
+export interface CreateDeps extends WaitDeps, RowSlots {
   /** The public URL without a final slash; '' for links that are paths. */
   base: string;
   catalog: Pick<Catalog, 'serving'>;
   cache: LocalResults;
   parsedRequests: ParsedRequests;
   idempotency: Idempotency;
-  bytesSupport: Pick<BytesSupport, 'isSupported' | 'readsSlots'>;
-  slots: Pick<SlotWriter, 'write' | 'read' | 'release'>;
   /** Throws ApiError while the clock of this process is wrong. */
   checkClock(): void;
   /** Throws ApiError for an address that webhooks must not reach. */
@@ -146,36 +144,53 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
     return storeCachedResult(deps, { pending, cached, output: errors ? resultWithErrors(output, errors) : output });
   }
   checkAdmission(deps, pending);
-  const waits = request.prefer.waitS !== null;
   // The task of a promise is text: the ledger has the text, and workers of 0.1.0 keep promises after a return to 0.1.0.
-  const bytes = waits && deps.bytesSupport.isSupported;
+  const bytes = request.prefer.waitS !== null && deps.bytesSupport.isSupported;
   // Before the slots are written and the span begins: an exception would leave both behind.
   deps.checkRedis();
   beginSubmission(pending);
-  const slots = bytes && deps.bytesSupport.readsSlots ? deps.slots : undefined;
-  const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, slots });
-  // The task and its slots have copies of all rows.
-  freeRows(pending);
-  request.freeInput?.();
-  if (!waits) return promiseResult(deps, pending, item);
-  const result = waitForResult(deps, pending, item);
-  return pending.slots?.length ? releaseAfter(deps, pending, result) : result;
+  const submission = { pending, outputs, bytes };
+  const placed = bytes ? placeRows(deps, pending) : normalized.rows;
+  return placed instanceof Promise ? submitWritten(deps, submission, placed) : submitPlaced(deps, submission, placed);
 }
 
-/** A slot stays for the recorder, and for a worker that can still run the prediction, at most this long. */
-const SLOT_KEPT_MS = 600_000;
-const FAILED_SLOT_KEPT_MS = 60_000;
+interface Submission {
+  pending: PendingPrediction;
+  outputs: readonly (Text | null)[];
+  /** Whether the task may be bytes. */
+  bytes: boolean;
+}
 
-/** Deletes the slots of a prediction: at once after a success, and otherwise when no worker and no recorder needs them. */
-async function releaseAfter(deps: CreateDeps, pending: PendingPrediction, result: Promise<Outcome>): Promise<Outcome> {
-  let keptMs = Math.min(SLOT_KEPT_MS, Math.max(FAILED_SLOT_KEPT_MS, pending.expiresAt - sharedNow()));
+/** Submits a prediction whose rows are on their way to the cache Redis. */
+async function submitWritten(deps: CreateDeps, submission: Submission, rows: Promise<PlacedRows>): Promise<Outcome> {
+  const placed = await rows;
   try {
-    const outcome = await result;
-    if (outcome.kind === 'completed') keptMs = outcome.record.status === 'succeeded' ? 0 : FAILED_SLOT_KEPT_MS;
-    return outcome;
-  } finally {
-    for (const slot of pending.slots ?? []) deps.slots.release(slot, keptMs);
+    deps.checkRedis();
+  } catch (error) {
+    endSubmission(submission.pending, error);
+    releaseSlots(deps, placed.filter(isSlot), 0);
+    throw error;
   }
+  return submitPlaced(deps, submission, placed);
+}
+
+function submitPlaced(deps: CreateDeps, { pending, outputs, bytes }: Submission, placed: PlacedRows): Promise<Outcome> {
+  const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, placed, files: deps.slots });
+  freeCopiedRows(pending, placed);
+  const isHeld = pending.slots?.some(isCacheSlot) === true;
+  if (!isHeld) pending.request.freeInput?.();
+  if (pending.request.prefer.waitS === null) return promiseResult(deps, pending, item);
+  if (!pending.slots?.length) return waitForResult(deps, pending, item);
+  return releaseAfter(deps, pending, async () => {
+    try {
+      return await waitForResult(deps, pending, item);
+    } finally {
+      if (isHeld) {
+        freeCopiedRows(pending, []);
+        pending.request.freeInput?.();
+      }
+    }
+  });
 }
 
 /** Throws ApiError when the queue does not take the prediction. Otherwise reserves memory for the output. */

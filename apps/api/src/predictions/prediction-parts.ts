@@ -1,4 +1,5 @@
 /** Opens the parts that several services of predictions use: live states, queues, load, completions and the look-up. */
+
 import { ApiError } from '@millrace/shared/errors';
 import { findEnded, findEnds, findTaskless } from '@millrace/shared/ledger/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
@@ -6,6 +7,7 @@ import type { Clock } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
+import { SlotReader } from '@millrace/shared/queue/slot-reader';
 import type { StatsCounts } from '@millrace/shared/stats/stats-counts';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { HttpMetrics } from '../http/request-metrics.ts';
@@ -33,6 +35,8 @@ export interface OpenPredictionsParams extends OpenParams {
 export interface Parts extends OpenPredictionsParams {
   base: string;
   live: LiveStore;
+  /** Reads large inputs from the cache Redis. */
+  slotReader: SlotReader;
   withOutput: WithOutput;
   queues: Queues;
   promiseFaults: LastFault;
@@ -49,6 +53,8 @@ export function openParts(params: OpenPredictionsParams): Parts {
   const { keys, queue, db, clock } = stores;
   const { redis } = queue;
   const live = new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: queue.largeRedis });
+  const { largeRedis, onError } = stores.cache;
+  const slotReader = new SlotReader({ open: () => Promise.resolve(largeRedis), keys, onError });
   const withOutput = createOutputReader(db);
   const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
   closers.push('queues', () => queues.close());
@@ -80,6 +86,7 @@ export function openParts(params: OpenPredictionsParams): Parts {
     promiseFaults: { last: undefined },
     base: baseOf(config.publicUrl),
     live,
+    slotReader,
     withOutput,
     queues,
     loads,

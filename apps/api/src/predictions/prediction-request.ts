@@ -5,31 +5,26 @@ import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import { storedOptions } from '@millrace/shared/ledger/terminal-row';
 import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheUse, Prediction, Priority } from '@millrace/shared/predictions/prediction';
 import { factsOf, optionsText, type RequestOptions } from '@millrace/shared/predictions/request-options';
 import {
-  type GivenRow,
   type GivenTask,
   isSlot,
-  readTask,
   type SlotRow,
-  type StoredTask,
   storedTask,
   type Task,
   taskText,
   textOfTask,
 } from '@millrace/shared/predictions/task';
-import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { Span } from '@millrace/shared/tracing/tracing';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
 import type { RequestTrace } from '../http/request-trace.ts';
 import type { ServedModel } from '../models/catalog.ts';
 import { flightOf, type NormalizedInput } from '../models/normalize-input.ts';
-import { SLOT_BYTES, type SlotWriter } from '../queue/slot-writer.ts';
+import { type PlacedRows, type RowSlots, wholeTask } from './row-slots.ts';
 
 export interface PredictionBody {
   input?: unknown;
@@ -79,7 +74,7 @@ export interface PendingPrediction {
   store: boolean;
   /** The cached result of each row, null for a row that is not cached. Empty when the request does not read the cache. */
   cached: readonly (CachedResult | null)[];
-  /** The slots of the rows, after newPrediction. */
+  /** The slots of the rows, after newPrediction. Absent where no row was placed. */
   slots?: readonly SlotRow[];
   /** The span of the submission, where the trace of the request is recorded. */
   submission?: Span | undefined;
@@ -131,15 +126,11 @@ export interface NewPredictionParams {
   whole: Text | null;
   /** Whether the task may be bytes. */
   bytes: boolean;
-  /** Writes large rows to slots; undefined where a worker cannot read slots. */
-  slots?: Pick<SlotWriter, 'write' | 'read'> | undefined;
+  /** The rows, some in slots. Without `placed`, no row is in a slot. */
+  placed?: PlacedRows;
+  /** Reads slots that are files. */
+  files?: RowSlots['slots'];
 }
-
-const areBytes = (rows: readonly GivenRow[]): boolean => rows.every((row) => typeof row !== 'string');
-
-/** The rows, each as a slot if the row is large and there is room. */
-const rowsInSlots = (rows: readonly GivenRow[], slots: Pick<SlotWriter, 'write'>): (GivenRow | SlotRow)[] =>
-  rows.map((row) => (typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? row);
 
 /** The key of each row whose result may be stored, null for other rows. No result of an invalid row is stored. */
 function keysOf({ store, normalized: { rows, keys, errors } }: PendingPrediction): (string | null)[] {
@@ -150,41 +141,28 @@ function keysOf({ store, normalized: { rows, keys, errors } }: PendingPrediction
   return stored;
 }
 
-/** The stored task with the bytes of its slots, which this process has until the release of the slots. */
-function wholeTask(stored: StoredTask, slots: Pick<SlotWriter, 'read'>): Task {
-  const task = readTask(stored);
-  if (task === undefined) throw new Error('a task that was just written cannot be read');
-  return { ...task, rows: task.rows.map((row) => (isSlot(row) ? slots.read(row) : row)) };
-}
-
-/** Releases the memory of long rows of a prediction whose task or slots have a copy. Nobody may read the rows afterwards. */
-export function freeRows({ normalized }: PendingPrediction): void {
-  for (const row of normalized.rows) if (row instanceof BytePieces) row.release(freeBytes);
-}
-
 /** The prediction in the form of the queue. */
 export function newPrediction(
   pending: PendingPrediction,
-  { rows, whole, bytes, slots }: NewPredictionParams,
+  { rows, whole, bytes, placed, files }: NewPredictionParams,
 ): NewPrediction {
   const { normalized, served, request } = pending;
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
   const some = whole === null && rows.some((row) => row !== null);
   const { shape, errors } = normalized;
-  // A task with a row of text is text, and has no slots.
-  const inSlots = slots !== undefined && areBytes(normalized.rows);
-  const given = inSlots ? rowsInSlots(normalized.rows, slots) : normalized.rows;
-  const task: GivenTask = { shape, rows: given, keys: keysOf(pending), digest, epoch };
+  const task: GivenTask = { shape, rows: placed ?? normalized.rows, keys: keysOf(pending), digest, epoch };
   if (some) task.known = [...rows];
   if (errors !== undefined) {
     task.onError = 'row';
     task.invalid = errors;
   }
-  if (inSlots) pending.slots = task.rows.filter(isSlot);
   // A prediction with its whole output needs no task.
   const stored = whole === null ? storedTask(task, bytes) : '';
-  if (slots && pending.slots?.length) pending.wholeTask = wholeTask.bind(undefined, stored, slots);
+  if (placed !== undefined && placed !== normalized.rows && files !== undefined) {
+    pending.slots = placed.filter(isSlot);
+    if (pending.slots.length > 0) pending.wholeTask = wholeTask.bind(undefined, stored, pending, files);
+  }
   return {
     id: pending.id,
     createdAt: pending.createdAt,

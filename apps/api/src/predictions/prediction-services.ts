@@ -15,8 +15,10 @@ import {
 import { findRecorded } from '@millrace/shared/ledger/recorded';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
+import { SlotWriter } from '@millrace/shared/predictions/slot-writer';
 import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
+import { namesSlots } from '@millrace/shared/predictions/task-bytes';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
 import { writeOnce } from '@millrace/shared/redis/one-write';
@@ -25,9 +27,9 @@ import { gatherReads } from '../cache/gathered-reads.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { DISCARD_EVERY_MS, ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
+import { CacheSlotWriter } from '../queue/cache-slot-writer.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
 import { QueueGauges, type QueueState } from '../queue/queue-gauges.ts';
-import { SlotWriter } from '../queue/slot-writer.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { ActionRoutes } from './action-routes.ts';
 import { type Actions, createActions } from './cancel-retry.ts';
@@ -110,7 +112,12 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
       readTasks: (ids) => readTasks(db, ids),
     }),
     actions: openActions(parts),
-    inputOf: async (id) => (await live.task(id)) ?? (await readTasks(db, [id])).get(id) ?? null,
+    async inputOf(id) {
+      const task = await live.task(id);
+      const whole = task && (await parts.slotReader.whole(task));
+      // A slot may be gone. The ledger has the task of each promise.
+      return whole && !namesSlots(whole) ? whole : ((await readTasks(db, [id])).get(id) ?? whole);
+    },
     recordedOf: (tenant, id) => findRecorded(db, tenant, id),
     findByKey: (tenant, key) => findByKey({ idempotency, lookup }, { tenant, key }),
     watcher,
@@ -173,6 +180,14 @@ function openCreatePrediction(
   closers.push('bytes support', () => bytesSupport.close());
   const slots = new SlotWriter({ limitBytes: parts.config.slotMemoryMb * 1_048_576, log });
   closers.push('slots', () => slots.close());
+  const cacheSlots = new CacheSlotWriter({
+    redis: stores.cache.sharesQueue ? undefined : stores.cache.largeRedis,
+    keys: stores.keys,
+    limitBytes: parts.config.cacheSlotMemoryMb * 1_048_576,
+    isWritable: () => stores.cache.probe.proven,
+    log,
+  });
+  closers.push('slots of the cache Redis', () => cacheSlots.close());
   const deps: CreateDeps = {
     ...parts,
     ...caches,
@@ -187,6 +202,7 @@ function openCreatePrediction(
     }),
     bytesSupport,
     slots,
+    cacheSlots,
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
     insertPromise: async (row) => {

@@ -7,6 +7,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Prediction } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { textOfTask } from '@millrace/shared/predictions/task';
+import type { SlotReader } from '@millrace/shared/queue/slot-reader';
 import { type MissParams, missStatus } from '../cache/cache-status.ts';
 import { committed, fromStore, WriteOutcomeUnknown } from '../http/store-errors.ts';
 import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
@@ -21,6 +22,7 @@ import { endSubmission, inPromiseSpan } from './submission-span.ts';
 
 export interface PromiseDeps {
   live: LiveStore;
+  slotReader: SlotReader;
   submitter: Submitter;
   loads: QueueLoad;
   estimates: EstimateWatch;
@@ -107,7 +109,7 @@ async function promiseOriginal(deps: PromiseDeps, { pending, item, original }: F
   // The default version has changed since the original request, and the input of this request is for the new version.
   if (digest !== pending.served.version.digest) {
     const state = await fromStore('Redis', deps.live.readWhole(id));
-    row.task = state === null ? '' : textOfTask(state.task);
+    row.task = state === null ? '' : textOfTask(await deps.slotReader.whole(state.task));
     if (row.task === '') throw inProgress(id);
   }
   await committed(deps.insertPromise(row)).catch((error) => {

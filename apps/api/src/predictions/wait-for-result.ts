@@ -5,6 +5,7 @@ import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { isTerminal } from '@millrace/shared/predictions/prediction';
+import { isCacheSlot } from '@millrace/shared/predictions/slots';
 import { storedTask } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { fromStore, storeError } from '../http/store-errors.ts';
@@ -20,9 +21,10 @@ import type { SubmitResult } from '../queue/submitter.ts';
 import type { Outcome } from './outcome.ts';
 import { type PendingPrediction, predictionOf } from './prediction-request.ts';
 import { acceptedOutcome, commitPromise, completedOutcome, type PromiseDeps, withdraw } from './promise-result.ts';
+import type { RowSlots } from './row-slots.ts';
 import { endSubmission } from './submission-span.ts';
 
-export interface WaitDeps extends PromiseDeps {
+export interface WaitDeps extends PromiseDeps, Pick<RowSlots, 'cacheSlots'> {
   completions: CompletionListener;
 }
 
@@ -119,6 +121,7 @@ class ResultWait implements Wait, Resubmitter, BatchListener<SubmitResult> {
     if (this.#waiter) this.#waiter.resubmitter = undefined;
     const { pending, item } = this.#params;
     // The state may be gone because no worker could read the slots.
+    if (pending.slots?.some(isCacheSlot)) this.#deps.cacheSlots.lost();
     const inRedis = pending.wholeTask ? storedTask(pending.wholeTask(), true) : item.task;
     const again = { ...item, task: inRedis, resubmittedAt: sharedNow() };
     const allow = () => this.#allowResubmit();

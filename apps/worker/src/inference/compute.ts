@@ -1,4 +1,5 @@
 /** Computes taken predictions: runs the rows without a result on the engines, and writes the results to the cache and the live state. */
+
 import { problem } from '@millrace/shared/errors';
 import { traceOfState } from '@millrace/shared/live/state';
 import type { LiveStore, Taken } from '@millrace/shared/live/store';
@@ -13,6 +14,7 @@ import type { Logger } from 'pino';
 import type { EngineRun } from '../engine/engine-pool.ts';
 import type { RowResult } from '../engine/protocol/loaded-version.ts';
 import type { CacheWrites } from './cache-writes.ts';
+import type { FetchedRows } from './fetched-rows.ts';
 import { finishedOf } from './finished-prediction.ts';
 import { namedItems } from './held-item.ts';
 import type { HeldResults } from './held-results.ts';
@@ -23,6 +25,7 @@ import { rowName, type Target, type Work, worksOf } from './work.ts';
 
 export interface ComputeDeps extends RowsDeps, StoreDeps {
   live: LiveStore;
+  fetchedRows: FetchedRows;
   sizes: OutputSizes;
   held: HeldResults;
   cacheWrites: CacheWrites;
@@ -70,7 +73,7 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   );
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
-  const { works, unreadable } = worksOf(taken, begins);
+  const { works, unreadable } = await deps.fetchedRows.fetch(worksOf(taken, begins));
   const begun = begunOf(ahead, results, works);
   for (const { taken: one, reason } of unreadable) {
     deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
@@ -83,6 +86,7 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
     return await runWorks(deps, target, { works, begun, startedAt, aheadRuns, onStoring });
   } finally {
     deps.sizes.running(model, -works.length);
+    deps.fetchedRows.release(works);
   }
 }
 

@@ -20,6 +20,7 @@ import { type ComputeDeps, compute } from './compute.ts';
 import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
 import { Consumers } from './consumer-pool.ts';
 import { Dispatcher, HandedBack } from './dispatcher.ts';
+import { FetchedRows } from './fetched-rows.ts';
 import { isItemOf, itemsOf } from './held-item.ts';
 import { HeldResults } from './held-results.ts';
 import { Lifts } from './lifts.ts';
@@ -56,7 +57,7 @@ export class InferenceRole {
   readonly consumers: Consumers;
 
   constructor(base: WorkerContext, { cache, cacheWrites, pool, models }: InferenceDeps) {
-    const { config, log, keys, id, redis, live, metrics, tracing, closers, connect } = base;
+    const { config, log, keys, id, redis, live, slots, metrics, tracing, closers, connect } = base;
     this.#base = base;
     this.#models = models;
     this.#dispatcher = new Dispatcher<string>({
@@ -68,6 +69,8 @@ export class InferenceRole {
     this.#sizes = sizes;
     const held = new HeldResults(HELD_BYTES, () => this.#takeOrPause());
     this.held = held;
+    const fetchedRows = new FetchedRows(slots, log);
+    closers.push('fetched rows', () => fetchedRows.close());
     const kept = { base: baseOf(config.publicUrl), retentionMs: config.retentionDays * 86_400_000 };
     this.#compute = {
       live,
@@ -79,6 +82,7 @@ export class InferenceRole {
       ...kept,
       workerId: id,
       maxAttempts: config.maxAttempts,
+      fetchedRows,
       metrics,
       tracing,
       log,
@@ -130,7 +134,13 @@ export class InferenceRole {
       else this.consumers.signalWork(message);
     });
     const machine = machineName();
-    const channels = [registryChannel, liftChannel, keys.bytesChannel(), keys.outputsChannel()];
+    const channels = [
+      registryChannel,
+      liftChannel,
+      keys.bytesChannel(),
+      keys.outputsChannel(),
+      keys.cacheSlotsChannel(),
+    ];
     // One command: a process never seems to be of an older version, or on another machine.
     await this.#listener.subscribe(...channels, ...(machine === undefined ? [] : [keys.machineChannel(machine)]));
   }

@@ -1,7 +1,8 @@
 /** The taken predictions of a run: their rows, the names of equal rows, and the results. */
+
 import type { Taken } from '@millrace/shared/live/store';
-import { hasSlot } from '@millrace/shared/predictions/slots';
-import { isSlot, type Row, readTask, type Task } from '@millrace/shared/predictions/task';
+import { hasSlot, isCacheSlot } from '@millrace/shared/predictions/slots';
+import { isSlot, type Row, readTask, type SlotRow, type Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version.ts';
 
@@ -19,16 +20,18 @@ export interface Work {
   task: Task;
   /** The name of each row: rows with equal names are equal. */
   names: readonly string[];
+  /** The slots of this worker with rows of the cache Redis: see fetched-rows.ts. */
+  fetched?: readonly SlotRow[];
   /** The result of each row, from the task or computed. */
   results: (RowResult | undefined)[];
 }
 
 // The ledger, or the API whose caller waits, still has a prediction whose live state is discarded.
 const UNREADABLE = 'the task of a prediction cannot be read in Redis: its live state is discarded';
-const SLOT_GONE = 'the shared memory with the input of a prediction is out of reach: its live state is discarded';
+export const SLOT_GONE = 'the slot with the input of a prediction is out of reach: its live state is discarded';
 
-/** Whether this worker can read all slots of a task. The slots of another machine, and of an API that was killed, are out of reach. */
-const isReachable = ({ rows }: Task): boolean => rows.every((row) => !isSlot(row) || hasSlot(row));
+/** Whether this worker can read all files of a task. The files of another machine, and of an API that was killed, are out of reach. */
+const isReachable = ({ rows }: Task): boolean => rows.every((row) => !isSlot(row) || isCacheSlot(row) || hasSlot(row));
 
 /** A longer row of bytes, and a slot, are named by their cache key. */
 const NAMED_BYTES = 1_024;
@@ -53,16 +56,16 @@ function resultsIn(task: Task): (RowResult | undefined)[] {
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-/**
- * The predictions that this worker can run, and the predictions whose task the worker cannot read, each with the reason. `begins`: rows
- * were begun before the predictions were taken.
- */
-export function worksOf(
-  taken: readonly Taken[],
-  begins: boolean,
-): { works: Work[]; unreadable: { taken: Taken; reason: string }[] } {
+/** The predictions that this worker can run, and the predictions whose task the worker cannot read, each with the reason. */
+export interface Works {
+  works: Work[];
+  unreadable: { taken: Taken; reason: string }[];
+}
+
+/** `begins`: rows were begun before the predictions were taken. */
+export function worksOf(taken: readonly Taken[], begins: boolean): Works {
   const works: Work[] = [];
-  const unreadable: { taken: Taken; reason: string }[] = [];
+  const unreadable: Works['unreadable'] = [];
   for (const one of taken) {
     const task = readTask(one.task);
     if (task === undefined) unreadable.push({ taken: one, reason: UNREADABLE });

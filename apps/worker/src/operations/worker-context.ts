@@ -5,6 +5,7 @@ import type { Clock } from '@millrace/shared/postgres/clock';
 import type { Pool } from '@millrace/shared/postgres/db';
 import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
+import type { SlotReader } from '@millrace/shared/queue/slot-reader';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
@@ -21,6 +22,8 @@ export interface WorkerContext {
   redis: Connection;
   db: Pool;
   live: LiveStore;
+  /** Reads large rows from the cache Redis. */
+  slots: SlotReader;
   clock: Clock;
   metrics: WorkerMetrics;
   presence: Presence;

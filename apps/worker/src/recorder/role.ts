@@ -25,7 +25,7 @@ const PARTITIONS_AHEAD_DAYS = 7;
 const STALLED_MS = 120_000;
 
 export async function startRecorderRole(base: WorkerContext): Promise<void> {
-  const { config, log, keys, id, redis, db, live, metrics, closers, connect, clock } = base;
+  const { config, log, keys, id, redis, db, live, slots, metrics, closers, connect, clock } = base;
   const isClockRight = () => clock.fault() === undefined;
   await keepPartitions(base);
   await startFileSweep(base);
@@ -44,6 +44,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       redis,
       keys,
       live,
+      slots,
       shards: group,
       consumer: outputReaderName(id),
       liveTtlMs: config.liveTtlMs,

@@ -2,7 +2,7 @@
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { type RecorderParts, readRows, releaseStates, STATEMENT_BYTES } from './recorder-deps.ts';
+import { type RecorderParts, type RowEnd, readRows, releaseStates, STATEMENT_BYTES } from './recorder-deps.ts';
 import type { Claim } from './set-aside.ts';
 import { type Unwritten, writeRows } from './write-rows.ts';
 
@@ -52,8 +52,12 @@ export class SetAsideRecorder {
   async #recordClaim(claim: Claim): Promise<void> {
     const { deps, setAside, writing } = this.#parts;
     const ids = claim.ends.map(({ id }) => id);
-    const rows = await readRows(deps, ids, { large: true });
-    const unwritten = await writeRows(writing, rows, { split: false });
+    const rows: RowEnd[] = [];
+    const unwritten: Unwritten[] = [];
+    for await (const part of readRows(deps, ids, { large: true })) {
+      rows.push(...part.map(({ id, completedAt, ledgerOutput }) => ({ id, completedAt, ledgerOutput })));
+      unwritten.push(...(await writeRows(writing, part, { split: false })));
+    }
     const failed = new Map(unwritten.map((end) => [end.row.id, end]));
     for (const { id, tries } of claim.ends) {
       const end = failed.get(id);

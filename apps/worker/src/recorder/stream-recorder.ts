@@ -107,8 +107,8 @@ export class StreamRecorder {
   }
 
   async #recordPart(ends: readonly SizedEnd[]): Promise<void> {
-    const { deps, writing, retryDelaysMs } = this.#parts;
-    const rows: TerminalRow[] = [];
+    const { deps } = this.#parts;
+    let rows: TerminalRow[] = [];
     const unread: string[] = [];
     for (const { id, state } of ends) {
       // A state that is unreadable here, such as a state of a version before 0.1.0, is read from its key.
@@ -116,7 +116,16 @@ export class StreamRecorder {
       if (row) rows.push(row);
       else unread.push(id);
     }
-    const read = await readRows(deps, unread);
+    for await (const read of readRows(deps, unread)) {
+      await this.#write(rows, read);
+      rows = [];
+    }
+    if (rows.length > 0) await this.#write(rows, []);
+  }
+
+  /** Writes the rows of states in the stream, and of states that were read from their keys. */
+  async #write(rows: readonly TerminalRow[], read: readonly TerminalRow[]): Promise<void> {
+    const { deps, writing, retryDelaysMs } = this.#parts;
     const unwritten = await writeRows(writing, [...rows, ...read]);
     const failed = new Set(unwritten.map(({ row }) => row.id));
     for (const { row, reason } of unwritten)

@@ -1,6 +1,9 @@
 /**
- * Large rows of waiting callers in files of shared memory. The API writes a row once, the live state and the job name the file, and the
- * engine reads the file. Neither Redis nor the worker has the bytes.
+ * Slots: large rows of waiting callers outside the queue Redis. A slot is a file of shared memory, or a value of the cache Redis where
+ * API and workers share no machine (queue/slot-reader.ts).
+ *
+ * The API writes the row to a file once, the live state and the job name the file, and the engine reads the file. Neither Redis nor the
+ * worker has the bytes.
  *
  * A name has one content for its whole life and is never used again. The API may write the row of another prediction into the memory of
  * a released slot, since new memory takes five times as long to write as used memory. Before the first byte the API renames the file.
@@ -21,10 +24,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import type { SlotRow } from './task-type.ts';
+import { isSlot, type Row, type SlotRow } from './task-type.ts';
 
 const FOLDER_MODE = 0o700;
-const FORM = /^\/dev\/shm\/millrace-\d+\/[0-9a-f-]{36}\/\d+$/;
+const FILE = /^\/dev\/shm\/millrace-\d+\/[0-9a-f-]{36}\/\d+$/;
+const IN_CACHE = /^cache:[0-9a-f-]{36}:\d+$/;
 
 /** The folder of the slots of this user. Undefined where the machine has no shared memory, or another user owns the folder. */
 export function slotFolder(): string | undefined {
@@ -60,9 +64,15 @@ export function machineName(): string | undefined {
   }
 }
 
-/** Whether this process can read the slot. */
+/** The name of a slot in the cache Redis. `owner` is a UUID of the API process. */
+export const cacheSlotName = (owner: string, number: number): string => `cache:${owner}:${number}`;
+
+/** Whether the row is in the cache Redis. */
+export const isCacheSlot = (row: Row): row is SlotRow => isSlot(row) && IN_CACHE.test(row.slot);
+
+/** Whether this process can read the slot as a file. */
 export function hasSlot({ slot, bytes }: SlotRow): boolean {
-  if (!FORM.test(slot)) return false;
+  if (!FILE.test(slot)) return false;
   return statSync(slot, { throwIfNoEntry: false })?.size === bytes;
 }
 
@@ -73,7 +83,7 @@ export class OpenSlot {
   readonly bytes: number;
 
   constructor({ slot, bytes }: SlotRow) {
-    if (!FORM.test(slot)) throw new Error('the name of a slot is not valid');
+    if (!FILE.test(slot)) throw new Error('the name of a slot is not valid');
     this.#slot = slot;
     this.bytes = bytes;
     this.#file = openSync(slot, 'r');
@@ -106,7 +116,7 @@ export function readFully(file: number, target: Uint8Array, from: number): void 
   }
 }
 
-/** Reads a slot. Throws when the slot is gone or has another length. */
+/** Reads a slot that is a file. Throws when the slot is gone or has another length, and for a slot in the cache Redis. */
 export function readSlot(row: SlotRow): Buffer {
   const slot = new OpenSlot(row);
   try {
@@ -126,5 +136,7 @@ export const slotText = ({ slot, bytes }: SlotRow): string => `${bytes} ${slot}`
 /** Undefined for a text that names no slot. */
 export function parseSlot(text: string): SlotRow | undefined {
   const [bytes = '', slot = ''] = text.split(' ');
-  return /^\d{1,12}$/.test(bytes) && FORM.test(slot) ? { slot, bytes: Number(bytes) } : undefined;
+  return /^\d{1,12}$/.test(bytes) && (FILE.test(slot) || IN_CACHE.test(slot))
+    ? { slot, bytes: Number(bytes) }
+    : undefined;
 }

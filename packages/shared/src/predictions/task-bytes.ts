@@ -8,7 +8,7 @@
 
 import { BytePieces } from '../tensors/byte-pieces.ts';
 import { parseSlot, slotText } from './slots.ts';
-import { type GivenTask, isSlot, type Row, type Task } from './task-type.ts';
+import { type GivenTask, isSlot, type Row, type StoredTask, type Task } from './task-type.ts';
 
 /** The first byte of a task. Text begins with a brace. */
 const [VERSION, SLOT_VERSION] = [1, 2];
@@ -67,6 +67,9 @@ export function taskBytes(task: GivenTask): Buffer | undefined {
 
 /** Whether the bytes are a task in this form, of any version. */
 export const isTaskBytes = (bytes: Buffer): boolean => bytes.length > 0 && (bytes[0] ?? 0) < 0x20;
+
+/** Whether a stored task names slots. */
+export const namesSlots = (stored: StoredTask): boolean => typeof stored === 'object' && stored[0] === SLOT_VERSION;
 
 /** Reads a task. The rows are views of `bytes`. Returns undefined for bytes that are cut, damaged, or of another version. */
 export function readTaskBytes(bytes: Buffer): Task | undefined {

@@ -12,9 +12,9 @@ export type InputRow = string | Buffer;
 /** A row before its submission. A long row is in pieces. */
 export type GivenRow = InputRow | BytePieces;
 
-/** A row of bytes in a file of shared memory: see slots.ts. */
+/** A row of bytes in a file of shared memory or in the cache Redis: see slots.ts. */
 export interface SlotRow {
-  /** The path of the file. */
+  /** The path of the file, or the name of the value. */
   slot: string;
   bytes: number;
 }

@@ -49,7 +49,14 @@ export const API_SETTINGS = {
     min: 0,
     max: 1_048_576,
     about:
-      'Megabytes of shared memory (`/dev/shm`) for large tensors of waiting callers, for each API process, where API and all workers share a machine. 0: large tensors go through Redis.',
+      'Megabytes of shared memory (`/dev/shm`) for large tensors of waiting callers, for each API process, where API and all workers share a machine. 0: large tensors go through the cache Redis.',
+  }),
+  cacheSlotMemoryMb: integer('CACHE_SLOT_MEMORY', {
+    default: 256,
+    min: 0,
+    max: 1_048_576,
+    about:
+      'Megabytes of the cache Redis for large tensors of waiting callers, for each API process, where shared memory cannot be used; at most a quarter of its `maxmemory`. 0, and without a cache Redis of its own: large tensors go through the queue Redis.',
   }),
   bodyMemoryMb: integer('BODY_MEMORY', {
     default: 128,

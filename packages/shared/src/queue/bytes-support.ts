@@ -1,8 +1,9 @@
 /**
- * Whether every process reads tasks as bytes, and whether every worker reads the slots of this machine. Each process subscribes to a
- * channel of the registry. A process that reads tasks as bytes also subscribes to a second channel, in the same command. While the two
- * channels have different numbers of subscribers, a process of an older version runs, and tasks are written as text. In the same way
- * a worker subscribes to the channel of its machine, beside the channel of all workers.
+ * Whether every process reads tasks as bytes, and whether every worker reads the slots of this machine, and the slots of the cache Redis.
+ * Each process subscribes to a channel of the registry. A process that reads tasks as bytes also subscribes to a second channel, in the
+ * same command. While the two channels have different numbers of subscribers, a process of an older version runs, and tasks are written
+ * as text. In the same way a worker subscribes to the channel of its machine and to the channel of the slots of the cache Redis, beside
+ * the channel of all workers.
  *
  * An older worker that starts between a look and a submission can take a task as bytes. The worker discards the live state: the API of
  * a waiting caller then submits the prediction again, and the reconciler restores a promise.
@@ -28,12 +29,13 @@ export class BytesSupport {
   readonly #channels: readonly string[];
   #isSupported = false;
   #readsSlots = false;
+  #readsCacheSlots = false;
 
-  /** `machine`: see machineName. Undefined for a process that writes no slots. */
+  /** `machine`: see machineName. Undefined for a process that writes no files of shared memory. */
   constructor(redis: Connection, keys: Keys, machine: string | undefined) {
     this.#redis = redis;
-    this.#channels = [keys.registryChannel(), keys.bytesChannel()];
-    if (machine !== undefined) this.#channels = [...this.#channels, keys.liftChannel(), keys.machineChannel(machine)];
+    this.#channels = [keys.registryChannel(), keys.bytesChannel(), keys.liftChannel(), keys.cacheSlotsChannel()];
+    if (machine !== undefined) this.#channels = [...this.#channels, keys.machineChannel(machine)];
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
     void this.look();
   }
@@ -47,15 +49,22 @@ export class BytesSupport {
     return this.#isSupported && this.#readsSlots;
   }
 
+  /** Whether there are workers, and all of them read slots of the cache Redis. */
+  get readsCacheSlots(): boolean {
+    return this.#isSupported && this.#readsCacheSlots;
+  }
+
   /** Counts the subscribers now. Without a reply of Redis, tasks are written as text. */
   async look(): Promise<void> {
     try {
-      const [all = 0, bytes, workers = 0, onMachine] = await subscribersOf(this.#redis, this.#channels);
+      const [all = 0, bytes, workers = 0, withCache, onMachine] = await subscribersOf(this.#redis, this.#channels);
       this.#isSupported = all > 0 && all === bytes;
+      this.#readsCacheSlots = workers > 0 && workers === withCache;
       this.#readsSlots = workers > 0 && workers === onMachine;
     } catch {
       this.#isSupported = false;
       this.#readsSlots = false;
+      this.#readsCacheSlots = false;
     }
   }
 

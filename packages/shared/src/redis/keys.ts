@@ -47,6 +47,8 @@ export interface Keys {
   result(cacheKey: string): string;
   /** A long cached result that one writer still writes, in the slot of the key of the result: see cache/long-values.ts. */
   resultWritten(resultKey: string, writer: string): string;
+  /** A large row of a waiting caller, on the cache Redis: see queue/slot-reader.ts. */
+  slot(name: string): string;
   /** A cached query, on the cache Redis. */
   query(name: string): string;
   /** An idempotency key, hashed, of a tenant. */
@@ -67,6 +69,8 @@ export interface Keys {
   outputsChannel(): string;
   /** Pub/sub channel of the workers that read the slots of a machine: see queue/bytes-support.ts. No process publishes. */
   machineChannel(machine: string): string;
+  /** Pub/sub channel of the workers that read slots of the cache Redis: see queue/bytes-support.ts. No process publishes. */
+  cacheSlotsChannel(): string;
   /** A key that a process writes at an interval to prove that the process reaches the primary: see redis/write-probe.ts. */
   probe(shard: number, processId: string): string;
 }
@@ -95,6 +99,7 @@ export function keysFor(prefix: string): Keys {
     reconciler: () => `${prefix}:reconciler`,
     result: (cacheKey) => `${prefix}:r2:${cacheKey}`,
     resultWritten: (resultKey, writer) => `${prefix}:w:{${resultKey}}:${writer}`,
+    slot: (name) => `${prefix}:slot:${name}`,
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
@@ -105,6 +110,7 @@ export function keysFor(prefix: string): Keys {
     bytesChannel: () => `${prefix}:bytes`,
     outputsChannel: () => `${prefix}:outputs`,
     machineChannel: (machine) => `${prefix}:machine:${machine}`,
+    cacheSlotsChannel: () => `${prefix}:cache-slots`,
     probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
   };
 }

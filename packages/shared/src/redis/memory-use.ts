@@ -24,6 +24,12 @@ export async function memoryShare(redis: Connection): Promise<number> {
   return Math.max(0, ...servers.map(({ share }) => share));
 }
 
+/** The `maxmemory` of the server in bytes, or of the smallest master of a cluster; 0 for none. */
+export async function maxMemoryOf(redis: Connection): Promise<number> {
+  const infos = await Promise.all(serversOf(redis).map((server) => server.info('memory')));
+  return Math.min(...infos.map((info) => Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0)));
+}
+
 export async function memoryUse(redis: Connection, keys: Keys): Promise<MemoryUse> {
   const nodes = serversOf(redis);
   const servers = await Promise.all(nodes.map(async (server) => memoryOf(await server.info('memory'))));

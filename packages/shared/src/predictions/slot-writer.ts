@@ -1,4 +1,4 @@
-/** Writes large rows into slots of shared memory, and releases the slots of this process: see predictions/slots.ts in shared. */
+/** Writes large rows into slots of shared memory, and releases the slots of this process: see slots.ts. */
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
@@ -14,11 +14,11 @@ import {
   writevSync,
 } from 'node:fs';
 import path from 'node:path';
-import { readFully, slotFolder } from '@millrace/shared/predictions/slots';
-import type { SlotRow } from '@millrace/shared/predictions/task';
-import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
-import { LONG_ROW_BYTES } from '@millrace/shared/tensors/tensor-bytes';
 import type { Logger } from 'pino';
+import { BytePieces } from '../tensors/byte-pieces.ts';
+import { LONG_ROW_BYTES } from '../tensors/tensor-bytes.ts';
+import { readFully, slotFolder } from './slots.ts';
+import type { SlotRow } from './task-type.ts';
 
 /** A shorter row costs less in Redis than as a file. */
 export const SLOT_BYTES = LONG_ROW_BYTES;
@@ -86,7 +86,7 @@ export class SlotWriter {
     return this.#bytes;
   }
 
-  /** Undefined if there is no room: the row then goes through Redis. */
+  /** Undefined if there is no room, or no shared memory. */
   write(row: Buffer | BytePieces): SlotRow | undefined {
     if (this.#folder === undefined || this.#bytes + row.length > this.#limitBytes) return undefined;
     if (this.#slots.size >= SLOTS_MAX) return undefined;
@@ -97,7 +97,7 @@ export class SlotWriter {
       opened = this.#fileFor(slot, row.length);
       writeWhole(opened.file, Buffer.isBuffer(row) ? new BytePieces([row]) : row);
     } catch (error) {
-      this.#log.warn({ err: error }, 'a large input cannot be written to shared memory: Redis gets the input');
+      this.#log.warn({ err: error }, 'a large input cannot be written to shared memory');
       if (opened) this.#remove(opened);
       else rmSync(slot, { force: true });
       return undefined;
@@ -210,7 +210,7 @@ export class SlotWriter {
       touch(folder, parent);
       return folder;
     } catch (error) {
-      this.#log.warn({ err: error }, 'shared memory cannot be used: large inputs go through Redis');
+      this.#log.warn({ err: error }, 'shared memory cannot be used for large inputs');
       return undefined;
     }
   }
@@ -221,7 +221,7 @@ export class SlotWriter {
     try {
       touch(folder, parent);
     } catch (error) {
-      this.#log.warn({ err: error }, 'the slots of shared memory are gone: large inputs go through Redis');
+      this.#log.warn({ err: error }, 'the slots of shared memory are gone');
     }
   }
 }

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { readSlot, slotFolder } from '@millrace/shared/predictions/slots';
 import pino from 'pino';
 import { afterEach, expect, test, vi } from 'vitest';
 import { SlotWriter } from './slot-writer.ts';
+import { readSlot, slotFolder } from './slots.ts';
 
 const log = pino({ enabled: false });
 const opened: SlotWriter[] = [];
