@@ -1,4 +1,4 @@
-/** Tests that a waiting API process reads a long result once, also if the read takes longer than a round of reading again. */
+/** Tests which states a waiting API process reads again: a long result once, also if the read takes longer than a round, and no open state. */
 import { LongText } from '@millrace/shared/predictions/long-text';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -33,15 +33,22 @@ test('a long result whose read takes longer than a round is read once', async ()
   const read = f.live.read.bind(f.live);
   const ends: string[] = [];
   let rounds = 0;
+  const openReads: string[] = [];
+  const areOpen = f.live.areOpen.bind(f.live);
+  const looks = vi.spyOn(f.live, 'areOpen').mockImplementation(async (ids) => {
+    const open = await areOpen(ids);
+    if (open[ids.indexOf(other)]) rounds += 1;
+    return open;
+  });
   const reads = vi.spyOn(f.live, 'read').mockImplementation(async (one) => {
     const state = await read(one);
-    if (one === other) rounds += 1;
+    if (one === other) openReads.push(one);
     if (state?.status !== 'succeeded') return state;
     ends.push(one);
     await gate.promise;
     return state;
   });
-  // The other prediction waits until the end of the test: each round reads its state.
+  // The other prediction waits until the end of the test: each round looks at its status.
   const waiter = completions.register({ id: other, waitMs: 120_000, signal: undefined, onCompleted });
   await expect.poll(() => rounds, { interval: 10 }).toBeGreaterThan(0);
   const { promise, resolve } = Promise.withResolvers<CompletedEnd | null>();
@@ -55,6 +62,8 @@ test('a long result whose read takes longer than a round is read once', async ()
   gate.resolve();
   const end = await promise;
   expect([end?.status, String(end?.result) === String(result)]).toEqual(['succeeded', true]);
+  expect(openReads).toEqual([]);
   completions.forget(waiter);
   reads.mockRestore();
+  looks.mockRestore();
 });

@@ -330,8 +330,10 @@ export class CompletionListener {
       for (const [id, { since }] of this.#waiters) if (since <= old && !this.#longReads.has(id)) due.push(id);
       for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
         const some = due.slice(at, at + REREAD_AT_ONCE);
-        const known = await Promise.all(some.map((id) => this.#readOne(id).catch(keepWaiting)));
-        const lost = some.filter((_, place) => !known[place]);
+        const open = await this.#live.areOpen(some);
+        const others = some.filter((_, place) => !open[place]);
+        const known = await Promise.all(others.map((id) => this.#readOne(id).catch(keepWaiting)));
+        const lost = others.filter((_, place) => !known[place]);
         if (lost.length > 0) await this.#recover(lost);
         await new Promise(setImmediate);
       }

@@ -66,8 +66,10 @@ export const SEPARATOR_BYTE = 0x1f;
 /** Index of the metadata in the first ten fields. The options are the next field. */
 export const METADATA = 8;
 
+/** Where the head has the bytes of the first ten fields. */
+export const FIELD_BYTES = 81;
 /** The bytes of the first ten fields, from a head. */
-export const fieldBytesOf = (head: string): number => Number(head.slice(81, HEAD));
+export const fieldBytesOf = (head: string): number => Number(head.slice(FIELD_BYTES, HEAD));
 
 export const isShared = (state: string): boolean => state[15] === '1';
 

@@ -16,6 +16,7 @@ import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
 import { batchedText, type Ending, type Finished, finishTexts } from './ended-state.ts';
 import { LargeEnds, type ToLedger, type Verdict } from './large-ends.ts';
 import { type NewPrediction, newState, type StateTarget, stateFrame, stateText } from './new-state.ts';
+import { areOpen } from './open-states.ts';
 import { type QueueCounts, queueCounts, readQueueCounts } from './queue-counts.ts';
 import { bytesOf, codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
 import { type Argument, type Scripted, withScripts } from './scripts.ts';
@@ -426,6 +427,20 @@ export class LiveStore {
     if (longer.length === 0) return null;
     if (longer.length < SMALL_BYTES) return this.#readable(id, longer);
     return this.readWhole(id);
+  }
+
+  /**
+   * Whether each prediction is open. False for a prediction that has ended, for an unreadable state, and for an id that Redis does not
+   * have: `read` distinguishes these. One command for each shard.
+   */
+  async areOpen(ids: readonly string[]): Promise<boolean[]> {
+    const open = new Set<string>();
+    for (const some of Map.groupBy(ids, shardOfId).values()) {
+      const keys = some.map((id) => this.#keys.live(id));
+      const found = await areOpen(this.#redis, keys);
+      for (const [at, id] of some.entries()) if (found[at]) open.add(id);
+    }
+    return ids.map((id) => open.has(id));
   }
 
   /** Parses a state. Discards an unreadable state and returns null: see lib.lua. */
