@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
 import { http } from '@millrace/shared/process/node-http';
+import { fitHeapToConnections } from './connection-memory.ts';
 import { FIXED_HEADERS } from './general-headers.ts';
 import { boundPipelines, type RequestListener } from './pipelining.ts';
 
@@ -31,6 +32,7 @@ export function createHttpServer(listener: RequestListener, settings: ServerSett
   // the connection without a response. See client-disconnect.ts for requests that wait.
   Object.assign(server, { httpAllowHalfOpen: true });
   server.on('checkExpectation', boundPipelines(refuseExpectation));
+  fitHeapToConnections(server);
   server.setTimeout(connectionTimeoutMs);
   // Node silently drops the headers beyond the limit. One header more is read, so that the listener can refuse the request.
   server.maxHeadersCount = maxHeaders + 1;
