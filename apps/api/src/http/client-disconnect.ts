@@ -49,28 +49,39 @@ interface Abortable {
   abort(): void;
 }
 
-/** The waits of a connection, nearly always one at a time. A Set would get a new table with each wait. */
+/** The waits of a connection, nearly always one at a time: a Set or an array for one wait would be two more objects. */
 class Waits {
-  readonly #all: Abortable[] = [];
+  #first: Abortable | undefined;
+  /** The waits of pipelined requests. */
+  #others: Abortable[] | undefined;
 
   add(wait: Abortable): void {
-    this.#all.push(wait);
+    if (this.#first === undefined) this.#first = wait;
+    else if (this.#others === undefined) this.#others = [wait];
+    else this.#others.push(wait);
   }
 
   delete(wait: Abortable): void {
-    const at = this.#all.indexOf(wait);
-    if (at === -1) return;
-    const last = this.#all.pop();
-    if (last !== undefined && last !== wait) this.#all[at] = last;
+    if (this.#first === wait) this.#first = this.#others?.pop();
+    else {
+      const at = this.#others?.indexOf(wait) ?? -1;
+      if (at !== -1) this.#others?.splice(at, 1);
+    }
   }
 
   abort(): void {
-    for (const each of this.#all.slice()) each.abort();
+    const others = this.#others?.slice();
+    this.#first?.abort();
+    for (const each of others ?? []) each.abort();
   }
 }
 
 /** One listener for each connection, because a connection may have many pipelined requests. */
 const waits = new WeakMap<Socket, Waits>();
+
+function abortWaits(this: Socket): void {
+  waits.get(this)?.abort();
+}
 
 /** Calls `abort` when the client ends its side, at once if the side has ended. Returns the waits of the connection. */
 export function onHalfClose(socket: Socket, wait: Abortable): Waits | undefined {
@@ -80,10 +91,10 @@ export function onHalfClose(socket: Socket, wait: Abortable): Waits | undefined 
   }
   let all = waits.get(socket);
   if (all === undefined) {
-    const added = new Waits();
-    waits.set(socket, added);
-    socket.once('end', () => added.abort());
-    all = added;
+    all = new Waits();
+    waits.set(socket, all);
+    // A closure and `once` would create five objects for each connection. A socket ends only once.
+    socket.on('end', abortWaits);
   }
   all.add(wait);
   return all;
