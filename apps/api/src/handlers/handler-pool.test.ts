@@ -1,7 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { enableCompileCache } from 'node:module';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { digestHandler, verifyHandler } from '@millrace/shared/model-files/handler-file';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ACTING_HANDLER, makeHandlerModels } from '../../../../tests/support/handler-models.ts';
 import { HandlerPool, type HandlerSource, idleMsOf } from './handler-pool.ts';
 
@@ -182,4 +185,13 @@ test('a closed pool settles the requests that share a message', async () => {
   await new Promise(setImmediate);
   await pool.close();
   expect((await ended).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+});
+
+test('a handler sees no environment variables, also where its thread has the compile cache of the API', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'millrace-compiled-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  enableCompileCache(folder);
+  const pool = await poolOf(1, 60_000);
+  expect(await pool.run(source, [{ x: 1, act: 'env' }], 'a')).toEqual([expect.objectContaining({ row: '{"env":[]}' })]);
+  await pool.close();
 });

@@ -1,4 +1,5 @@
 /** Starts a handler thread, loads handlers into the thread, and runs inputs there. Ends the thread when an input takes too long. */
+import { getCompileCacheDir } from 'node:module';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { siblingModule } from '@millrace/shared/process/sibling-module';
@@ -71,12 +72,14 @@ export class HandlerThread {
   constructor({ limitMs, memoryMb }: HandlerThreadParams) {
     this.#limitMs = limitMs;
     const shared = new SharedArrayBuffer(PROGRESS_BYTES);
+    const compiled = getCompileCacheDir();
     this.#progress = progressOf(shared);
     this.#worker = new Worker(siblingModule(import.meta.url, './thread-program'), {
       name: 'handlers',
       workerData: shared,
-      // A handler needs no settings of the API, and some settings are secrets.
-      env: {},
+      // A handler needs no settings of the API, and some settings are secrets. Without the compile cache a thread compiles all its modules, and
+      // loads Node's program that removes types: 12 MiB of the API process, of which 7 stay when the thread ends.
+      env: compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled },
       execArgv: ['--no-warnings'],
       resourceLimits: { maxOldGenerationSizeMb: memoryMb },
     });

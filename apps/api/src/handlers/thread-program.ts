@@ -31,6 +31,8 @@ const NICENESS = 5;
 /** Returns the canonical form, or a promise of the form. Throws ApiError for an input that does not match the schema. */
 type Run = (input: unknown) => Json | Promise<Json>;
 
+// biome-ignore lint/style/noProcessEnv: Node has read the folder of its compile cache, and a handler sees no environment variables.
+delete process.env.NODE_COMPILE_CACHE;
 keepLongStacks();
 // The load of a handler leaves some 20 MB of garbage.
 releaseWhenIdle({ full: true, cpuMs: () => cpuMicros() / 1_000 });
