@@ -12,10 +12,10 @@ function act(what) {
   if (what === 'spin') for (;;);
   if (what === 'wait') return new Promise(() => {});
   if (what === 'exit') process.exit(3);
-  if (what === 'env') return Promise.resolve({ env: Object.keys(process.env) });
   if (what === 'memory') { const all = []; for (;;) all.push(new Array(100_000).fill({ a: all.length })); }
   if (what === 'throw') throw new RangeError('there is no such thing');
   if (what === 'refuse') throw new InputError({ pointer: '/act', message: 'This is refused.' });
+  if (what === 'env') return Promise.resolve({ env: Object.keys(process.env) });
   if (what.startsWith('busy')) {
     const until = performance.now() + Number(what.slice(4));
     while (performance.now() < until);
