@@ -4,7 +4,8 @@ import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { CacheSlotWriter } from '../../apps/api/src/queue/cache-slot-writer.ts';
 import { watchLooks } from '../support/after-look.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
@@ -13,9 +14,14 @@ import { rawId } from '../support/raw-id.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 const MODEL = 'image';
+/** y = the largest number of a matrix of 4 MiB. Its results are cached. */
+const PEAK = 'peak';
 const SHAPE = [1, 150, 150, 1];
 const COUNT = 22_500;
 const BYTES = 4 * COUNT;
+
+/** The default limits refuse 12 MB of JSON. */
+const LARGE = { BODY_LIMIT: '33554432', JSON_LIMIT: '33554432', MAX_STRING_LENGTH: '33554432' };
 
 let server: OwnRedis;
 let cache: Redis;
@@ -32,10 +38,14 @@ afterAll(async () => {
 });
 
 const millrace = useMillrace(async () => {
-  server = await startOwnRedis(['maxmemory 64mb', 'maxmemory-policy allkeys-lfu', 'appendonly no']);
-  folder = await makeModelFolder([MODEL]);
+  server = await startOwnRedis(['maxmemory 128mb', 'maxmemory-policy allkeys-lfu', 'appendonly no']);
+  folder = await makeModelFolder([MODEL, PEAK]);
   // Without shared memory, the API places no row in a file.
-  return { modelsDir: folder.dir, models: [MODEL], env: { CACHE_REDIS_URL: server.url, SLOT_MEMORY: '0' } };
+  return {
+    modelsDir: folder.dir,
+    models: [MODEL, PEAK],
+    env: { CACHE_REDIS_URL: server.url, SLOT_MEMORY: '0', ...LARGE },
+  };
 });
 beforeAll(async () => {
   redis = connectTestRedis();
@@ -190,7 +200,38 @@ test('beside a worker that does not read these slots, the tensor goes through th
   expect(await isComputed(id)).toBe(true);
 });
 
+/** Rows of 4 MiB. The largest number of each row is its number. */
+function matrices(numbers: readonly number[]) {
+  const rows = numbers.map((number) => new Float32Array(1_024 * 1_024).fill(number));
+  const base64 = Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64');
+  return { x: { shape: [numbers.length, 1_024, 1_024], base64 } };
+}
+
+/** Lets the API use the cache Redis also after the loss of a row. */
+const forgive = () => vi.spyOn(CacheSlotWriter.prototype, 'lost').mockImplementation(() => {});
+
+test('equal inputs of two callers whose rows are gone have their result', async () => {
+  forgive();
+  stop();
+  const responses = [1, 2].map(() => millrace.predict(PEAK, { input: matrices([41]) }, { prefer: 'wait=30' }));
+  await expect.poll(async () => (await slots()).length).toBe(2);
+  await cache.flushall();
+  resume();
+  for (const { body } of await Promise.all(responses)) expect(body.output.y.data).toEqual([41]);
+});
+
+test('a prediction of several rows, of which one is gone, has the outputs of all rows', async () => {
+  forgive();
+  stop();
+  const response = millrace.predict(PEAK, { input: matrices([51, 52, 53]) }, { prefer: 'wait=30' });
+  await expect.poll(async () => (await slots()).length).toBe(3);
+  await cache.del((await slots())[0] ?? '');
+  resume();
+  expect((await response).body.output.y.data).toEqual([51, 52, 53]);
+});
+
 test('a prediction whose row is gone is submitted again with its tensor, and the next tensor goes through the queue Redis', async () => {
+  vi.mocked(CacheSlotWriter.prototype.lost).mockRestore();
   stop();
   const response = predict(input());
   const { id } = await waiting();

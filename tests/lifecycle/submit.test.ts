@@ -72,6 +72,16 @@ describe('the same prediction again', () => {
     expect(await f.flightHolder(flight)).toBe(id);
   });
 
+  test('whose state was lost ends its followers', async () => {
+    const lead = await f.submit({ flight });
+    const follower = await f.submit({ flight });
+    await f.redis.del(f.keys.live(lead.id));
+    expect((await f.submit({ id: lead.id, flight })).submitted.outcome).toBe('lead');
+    const [taken] = await f.take([lead.id]);
+    expect(await f.finish(taken!)).toBe('written');
+    expect(await f.status(follower.id)).toBe('succeeded');
+  });
+
   test('as a follower, or with a cached result, has its status', async () => {
     const lead = await f.submit({ flight });
     const { id } = await f.submit({ flight });

@@ -101,6 +101,8 @@ for n = 1, #KEYS do
       number = number + 1
       leads = leads + 1
       if holder then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
+      -- The state of this leader was lost, and its followers still wait for its result.
+      if holder == id and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then redis.call('SETRANGE', key, 14, '1') end
       out[n] = number
     end
   end
