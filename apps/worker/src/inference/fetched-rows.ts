@@ -2,6 +2,7 @@
  * Reads the rows of taken predictions from the cache Redis, and hands them to the engine in shared memory: the engine reads a slot straight
  * into the tensors of the run.
  */
+import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import { SlotWriter } from '@millrace/shared/predictions/slot-writer';
 import { isCacheSlot } from '@millrace/shared/predictions/slots';
 import type { Row, SlotRow } from '@millrace/shared/predictions/task';
@@ -73,8 +74,11 @@ export class FetchedRows {
   #place(row: Buffer, fetched: SlotRow[]): Row {
     this.#files ??= new SlotWriter({ limitBytes: FILE_BYTES, log: this.#log });
     const slot = this.#files.write(row);
-    if (slot) fetched.push(slot);
-    return slot ?? row;
+    if (slot === undefined) return row;
+    fetched.push(slot);
+    // The collector would mark the whole heap after some 60 MB of such memory.
+    freeBytes(row);
+    return slot;
   }
 }
 
