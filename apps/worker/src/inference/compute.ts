@@ -73,7 +73,8 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   );
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
-  const { works, unreadable } = await deps.fetchedRows.fetch(worksOf(taken, begins));
+  const given = deps.fetchedRows.fetch(worksOf(taken, begins));
+  const { works, unreadable } = given instanceof Promise ? await given : given;
   const begun = begunOf(ahead, results, works);
   for (const { taken: one, reason } of unreadable) {
     deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
