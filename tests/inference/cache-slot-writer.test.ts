@@ -1,5 +1,6 @@
 /** Tests the writer of slots in the cache Redis on a real Redis. */
 
+import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import type { SlotRow, Task } from '@millrace/shared/predictions/task';
 import { readTask, storedTask } from '@millrace/shared/predictions/task';
 import { SlotReader } from '@millrace/shared/queue/slot-reader';
@@ -124,6 +125,32 @@ test('after a refused write, and after a lost row, rows take the other way for a
   vi.advanceTimersByTime(30_001);
   expect(await other.write(Buffer.alloc(10), TTL_MS)).toMatchObject({ bytes: 10 });
 });
+
+test.each(['stays', 'is lost'])(
+  'the memory of a row is free after a time-out, also where the connection %s',
+  async (fate) => {
+    const pid = Number(/process_id:(\d+)/.exec(await redis.info('server'))?.[1]);
+    const connection = connectRedis(server.url, 'producer', { timeoutMs: 1_000 }) as Redis;
+    await vi.waitUntil(() => connection.status === 'ready');
+    const writer = await open({ connection });
+    // More bytes than the kernel keeps for a server that does not read.
+    const row = new BytePieces(Array.from({ length: 24 }, () => Buffer.allocUnsafeSlow(65_536).fill('\r\nSET')));
+    const { stream } = connection;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      expect(await writer.write(row, TTL_MS)).toBeUndefined();
+      row.release(freeBytes);
+      if (fate === 'is lost') stream.destroy();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await vi.waitUntil(() => connection.status === 'ready' && connection.stream !== stream);
+    expect(await connection.set('after', 'value')).toBe('OK');
+    expect(await connection.get('after')).toBe('value');
+    expect(writer.bytes).toBe(0);
+    connection.disconnect();
+  },
+);
 
 const task = (rows: Task['rows']): Task => ({
   shape: 'one',
