@@ -152,6 +152,27 @@ test.each(['stays', 'is lost'])(
   },
 );
 
+test('a row that Redis takes after the time-out is deleted later', async () => {
+  const pid = Number(/process_id:(\d+)/.exec(await redis.info('server'))?.[1]);
+  const connection = connectRedis(server.url, 'producer', { timeoutMs: 1_000 }) as Redis;
+  await vi.waitUntil(() => connection.status === 'ready');
+  await redis.flushall();
+  const writer = await open({ connection });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  process.kill(pid, 'SIGSTOP');
+  try {
+    // The kernel keeps all bytes until the server reads.
+    expect(await writer.write(Buffer.alloc(100), TTL_MS)).toBeUndefined();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await vi.waitUntil(async () => (await redis.dbsize()) === 1);
+  await vi.waitUntil(() => connection.status === 'ready' && connection.stream.writable);
+  vi.advanceTimersByTime(30_000);
+  await vi.waitUntil(async () => (await redis.dbsize()) === 0);
+  connection.disconnect();
+});
+
 const task = (rows: Task['rows']): Task => ({
   shape: 'one',
   rows,

@@ -170,6 +170,22 @@ test('a canceled prediction is recorded with its tensor, and runs again', async 
   expect(await isComputed(id)).toBe(true);
 });
 
+test('the row of a caller that disconnects is in the cache Redis for a minute longer, for the ledger', async () => {
+  stop();
+  const url = `${millrace.url}/v1/models/${MODEL}/predictions`;
+  const caller = new AbortController();
+  const headers = { 'content-type': 'application/json', prefer: 'wait=30' };
+  const body = JSON.stringify({ input: input() });
+  const response = fetch(url, { method: 'POST', headers, body, signal: caller.signal });
+  await waiting();
+  caller.abort();
+  await expect(response).rejects.toThrow();
+  const [slot = ''] = await slots();
+  await expect.poll(() => cache.pttl(slot)).toBeLessThanOrEqual(60_000);
+  expect(await cache.pttl(slot)).toBeGreaterThan(30_000);
+  resume();
+});
+
 test('a caller that stops waiting gets its result from the row, and the ledger has the tensor', async () => {
   stop();
   const { status, body } = await predict(input(), 'wait=1');

@@ -90,7 +90,10 @@ export function wholeTask(
   return { ...task, rows };
 }
 
-/** Releases the slots of a prediction: at once after a success, and otherwise when no worker and no recorder needs them. */
+/**
+ * Releases the slots of a prediction: at once after a success, and otherwise when no worker and no recorder needs them. The prediction of a
+ * caller that has disconnected is canceled.
+ */
 export async function releaseAfter(
   deps: RowSlots,
   pending: RowOwner,
@@ -100,6 +103,7 @@ export async function releaseAfter(
   try {
     const outcome = await result();
     if (outcome.kind === 'completed') delayMs = outcome.record.status === 'succeeded' ? 0 : FAILED_SLOT_KEPT_MS;
+    if (outcome.kind === 'disconnected') delayMs = FAILED_SLOT_KEPT_MS;
     return outcome;
   } finally {
     releaseSlots(deps, pending.slots ?? [], delayMs);

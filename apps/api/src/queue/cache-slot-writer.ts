@@ -28,7 +28,7 @@ export interface CacheSlotWriterParams {
 export class CacheSlotWriter {
   readonly #params: CacheSlotWriterParams;
   readonly #owner = randomUUID();
-  /** The slots that are released later, each with its timer. */
+  /** Of the slots that are released or deleted later. */
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Undefined until the memory of the cache Redis is known. */
   #limitBytes: number | undefined;
@@ -80,6 +80,8 @@ export class CacheSlotWriter {
       this.#pause();
       log.warn({ err: error }, 'a large input cannot be written to the cache Redis: the queue Redis gets the input');
       this.release({ slot, bytes }, 0);
+      // A write without a reply can still succeed, and its connection is closed now. The value would stay for up to ten minutes.
+      this.#later(PAUSE_MS, () => this.#delete(slot));
       return undefined;
     }
   }
@@ -87,19 +89,15 @@ export class CacheSlotWriter {
   /** Releases a slot now, or after a delay. */
   release({ slot, bytes }: SlotRow, delayMs: number): void {
     const { redis, keys } = this.#params;
-    const key = keys.slot(slot);
     if (delayMs <= 0) {
       this.#bytes -= bytes;
-      // Where the command fails, the value expires.
-      redis?.del(key).catch(() => {});
+      this.#delete(slot);
       return;
     }
-    redis?.pexpire(key, Math.ceil(delayMs)).catch(() => {});
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+    redis?.pexpire(keys.slot(slot), Math.ceil(delayMs)).catch(() => {});
+    this.#later(delayMs, () => {
       this.#bytes -= bytes;
-    }, delayMs).unref();
-    this.#timers.add(timer);
+    });
   }
 
   /** A row was gone: the cache Redis evicts rows, or the workers have another cache Redis. */
@@ -109,6 +107,20 @@ export class CacheSlotWriter {
 
   close(): void {
     for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #delete(slot: string): void {
+    const { redis, keys } = this.#params;
+    // Where the command fails, the value expires.
+    redis?.del(keys.slot(slot)).catch(() => {});
+  }
+
+  #later(delayMs: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, delayMs).unref();
+    this.#timers.add(timer);
   }
 
   #pause(): void {
