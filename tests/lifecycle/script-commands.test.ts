@@ -144,7 +144,7 @@ test('followers of one submission need these commands, and a cached result needs
   const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
   const ofFlight = () => newPrediction({ flight: 'followed' });
   await live.submit(TARGET, submission, [ofFlight()]);
-  const follow = ['set f', 'getrange p 0', 'set p', 'sadd w', 'pexpire w'];
+  const follow = ['set f', 'getrange p 0', 'exists w', 'set p', 'sadd w', 'pexpire w'];
   expect(await commandsOf(() => live.submit(TARGET, submission, [ofFlight(), ofFlight()]))).toEqual([
     ...['hget n', ...follow, 'sadd lead', 'setrange p 14', ...follow, 'hmget n'],
   ]);

@@ -82,6 +82,25 @@ describe('the same prediction again', () => {
     expect(await f.status(follower.id)).toBe('succeeded');
   });
 
+  test.each(['runs', 'has succeeded'])(
+    'whose state was lost ends its followers, also where a later leader %s',
+    async (stage) => {
+      const lead = await f.submit({ flight });
+      const follower = await f.submit({ flight });
+      await f.redis.del(f.keys.live(lead.id));
+      const later = await f.submit({ flight });
+      expect(later.submitted.outcome).toBe('lead');
+      const [first] = await f.take([later.id]);
+      if (stage === 'has succeeded') await f.finish(first!);
+      expect((await f.submit({ id: lead.id, flight })).submitted.outcome).toBe('lead');
+      const [taken] = await f.take([lead.id]);
+      expect(await f.finish(taken!)).toBe('written');
+      expect(await f.status(follower.id)).toBe('succeeded');
+      if (stage === 'runs') expect(await f.finish(first!)).toBe('written');
+      expect(await f.status(later.id)).toBe('succeeded');
+    },
+  );
+
   test('as a follower, or with a cached result, has its status', async () => {
     const lead = await f.submit({ flight });
     const { id } = await f.submit({ flight });

@@ -69,7 +69,7 @@ for n = 1, #KEYS do
   local id = id_of(tag, key)
   -- The state has no number yet, so all positions are 10 lower.
   local flight = string.match(state, '^[^\31]*', HEAD - 9)
-  local leader, holder, mine
+  local leader, holder, mine, again
   if flight ~= '' and not known then
     holder = redis.pcall('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
     if type(holder) == 'table' then
@@ -81,6 +81,9 @@ for n = 1, #KEYS do
     -- A prediction that holds its own flight was submitted before: `add` finds its state.
     if holder then
       leader = load(live_key(tag, holder))
+      -- The state of this leader was lost, and its followers still wait for its result: it does not follow a later leader.
+      again = redis.call('EXISTS', tag .. 'w:' .. id) == 1
+      if again then leader = nil end
       -- No script copies a long result. If the cache does not have the result yet, this prediction computes the result again.
       if leader and (leader.cut or leader.ledgered or (leader.s ~= 's' and not carried(leader))) then leader = nil end
     end
@@ -101,8 +104,7 @@ for n = 1, #KEYS do
       number = number + 1
       leads = leads + 1
       if holder then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
-      -- The state of this leader was lost, and its followers still wait for its result.
-      if holder == id and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then redis.call('SETRANGE', key, 14, '1') end
+      if again then redis.call('SETRANGE', key, 14, '1') end
       out[n] = number
     end
   end
