@@ -1,12 +1,13 @@
-/** Large tensors in both directions for minutes: the memory of every process stays bounded. */
+/** Large tensors in both directions for minutes: the memory of every process stays bounded, and no byte is wrong. */
 
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { identity } from '../../support/onnx-models.ts';
-import type { Fault } from '../fault.ts';
+import type { Context, Fault } from '../fault.ts';
 import { nextNumber, writeModels } from '../models.ts';
 import { slope } from '../slope.ts';
 import type { Stage } from '../stage.ts';
@@ -58,7 +59,12 @@ async function send(url: string, untilMs: number, tally: Tally): Promise<void> {
         'inference-header-content-length': String(Buffer.byteLength(head)),
       },
       body: Buffer.concat([Buffer.from(head), Buffer.from(tensor.buffer)]),
-    });
+    }).catch((error: Error) => error);
+    if (response instanceof Error) {
+      tally.others.push(`${response.message}: ${response.cause}`);
+      await delay(100);
+      continue;
+    }
     const body = Buffer.from(await response.arrayBuffer());
     if (response.status === 429) {
       tally.refused += 1;
@@ -90,7 +96,61 @@ function residentMiB(pid: number): number {
   }
 }
 
+/** As `withEcho`, with inputs that go through the cache Redis, as where API and workers are on two machines. */
+async function withDistantEcho() {
+  const { env, models } = await withEcho();
+  return { env: { ...env, SLOT_MEMORY: '0' }, models };
+}
+
+/** The API uses the cache Redis again 30 seconds after the loss of a row. */
+const BETWEEN_KILLS_MS = 35_000;
+
+/** Kills the cache Redis again and again until `untilMs`. Resolves to the number of kills, and of kills that lost a row. */
+async function killCache(
+  { servers: { cache }, random }: Context,
+  untilMs: number,
+): Promise<{ kills: number; lost: number }> {
+  const counts = { kills: 0, lost: 0 };
+  while (performance.now() + 5_000 < untilMs) {
+    await delay(3_000 + 2_000 * random());
+    const redis = new Redis(cache.directUrl);
+    redis.on('error', () => {});
+    const rows = async () => (await redis.keys('*:slot:*')).length;
+    // A row is in the cache Redis for a few milliseconds.
+    let found = 0;
+    for (let tries = 0; found === 0 && tries < 1_000; tries += 1) found = await rows();
+    redis.disconnect();
+    await cache.kill();
+    counts.kills += 1;
+    counts.lost += Math.min(1, found);
+    await delay(500);
+    await cache.start();
+    await delay(Math.min(BETWEEN_KILLS_MS, Math.max(0, untilMs - performance.now() - 5_000)));
+  }
+  return counts;
+}
+
 export const inputFaults: Fault[] = [
+  {
+    name: 'distant-tensors',
+    how: `inputs and outputs of 4 MB for ${CLIENTS} clients, inputs through the cache Redis, which is killed every 35 s for four minutes`,
+    stage: withDistantEcho,
+    async run(context) {
+      const { stage, short, note, expect } = context;
+      stage.atEnd(() => rm(stage.env.MODELS_DIR as string, { recursive: true, force: true }));
+      const tally: Tally = { right: 0, refused: 0, others: [] };
+      const untilMs = performance.now() + (short ? 20_000 : 240_000);
+      const url = stage.apis[0]?.url ?? '';
+      const sending = Promise.all(Array.from({ length: CLIENTS }, () => send(url, untilMs, tally)));
+      const [{ kills, lost }] = await Promise.all([killCache(context, untilMs), sending]);
+      note(
+        `${tally.right} outputs of 4 MB and ${tally.refused} refusals; ${kills} kills, ${lost} of them with a row in the cache Redis`,
+      );
+      expect(tally.right > 0 && tally.others.length === 0, `other responses: ${tally.others.slice(0, 3).join('; ')}`);
+      expect(lost > 0, 'no row was in the cache Redis at a kill');
+      return undefined;
+    },
+  },
   {
     name: 'large-tensors',
     how: `inputs and outputs of 4 MB for ${CLIENTS} clients over ten minutes`,
