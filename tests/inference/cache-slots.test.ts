@@ -246,6 +246,41 @@ test('a prediction of several rows, of which one is gone, has the outputs of all
   expect((await response).body.output.y.data).toEqual([51, 52, 53]);
 });
 
+const connections = async (name: string): Promise<number> =>
+  String(await cache.client('LIST'))
+    .split('\n')
+    .filter((line) => line.includes(`name=${name} `)).length;
+
+/** The largest number of a matrix, by `/v2` in binary. */
+async function inferPeak(number: number): Promise<number> {
+  const body = Buffer.from(new Float32Array(1_024 * 1_024).fill(number).buffer);
+  const head = JSON.stringify({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1_024, 1_024], parameters: { binary_data_size: body.length } }],
+  });
+  const response = await fetch(`${millrace.url}/v2/models/${PEAK}/infer`, {
+    method: 'POST',
+    headers: { 'inference-header-content-length': String(Buffer.byteLength(head)) },
+    body: Buffer.concat([Buffer.from(head), body]),
+  });
+  return ((await response.json()) as { outputs: { data: number[] }[] }).outputs[0]?.data[0] ?? Number.NaN;
+}
+
+test('a write that timed out is sent again on the next connection, and every caller has the right result', async () => {
+  forgive();
+  await cache.call('CLIENT', 'PAUSE', '60000', 'WRITE');
+  const [binary, first] = await Promise.all([
+    inferPeak(60),
+    millrace.predict(PEAK, { input: matrices([61]) }, { prefer: 'wait=30' }),
+  ]);
+  expect([binary, first.body.output.y.data]).toEqual([60, [61]]);
+  await cache.call('CLIENT', 'KILL', 'TYPE', 'NORMAL', 'SKIPME', 'YES');
+  await expect.poll(() => connections('millrace-api-cache-large'), { timeout: 20_000 }).toBe(1);
+  await cache.call('CLIENT', 'UNPAUSE');
+  const second = await millrace.predict(PEAK, { input: matrices([62]) }, { prefer: 'wait=30' });
+  expect(second.body.output.y.data).toEqual([62]);
+  await expect.poll(slots).toEqual([]);
+});
+
 test('a prediction whose row is gone is submitted again with its tensor, and the next tensor goes through the queue Redis', async () => {
   vi.mocked(CacheSlotWriter.prototype.lost).mockRestore();
   stop();
