@@ -76,18 +76,25 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   const given = deps.fetchedRows.fetch(worksOf(taken, begins));
   const { works, unreadable } = given instanceof Promise ? await given : given;
   const begun = begunOf(ahead, results, works);
-  for (const { taken: one, reason } of unreadable) {
-    deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
-    await live.discard(one.id, one.attempt);
-  }
-  // Their outputs will need room in Redis, where they do not count as waiting any more.
-  const { model } = target.version;
-  deps.sizes.running(model, works.length);
   try {
-    return await runWorks(deps, target, { works, begun, startedAt, aheadRuns, onStoring });
+    for (const { taken: one, reason } of unreadable) {
+      deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
+      await live.discard(one.id, one.attempt);
+    }
+    return await runCounted(deps, target, { works, begun, startedAt, aheadRuns, onStoring });
   } finally {
-    deps.sizes.running(model, -works.length);
     deps.fetchedRows.release(works);
+  }
+}
+
+/** Their outputs will need room in Redis, where running predictions do not count as waiting any more. */
+async function runCounted(deps: ComputeDeps, target: Target, params: Run): Promise<number> {
+  const { model } = target.version;
+  deps.sizes.running(model, params.works.length);
+  try {
+    return await runWorks(deps, target, params);
+  } finally {
+    deps.sizes.running(model, -params.works.length);
   }
 }
 
