@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
  */
 const SCRIPT = `
 trap '' INT TERM HUP
-engines=
+engines="$*"
 while read -r verb pid; do
   case $verb in
     add) engines="$engines $pid" ;;
@@ -43,7 +43,9 @@ export class EngineWatch {
     if (this.#shell !== undefined) return true;
     if (process.platform === 'win32' || this.#starts === STARTS_MAX) return false;
     this.#starts += 1;
-    const shell = spawn(this.#program, ['-c', SCRIPT, 'millrace-engine-watch'], {
+    // The shell has the running engines from its first moment: the worker can die before it has written to the pipe.
+    const running = Array.from(this.#engines, String);
+    const shell = spawn(this.#program, ['-c', SCRIPT, 'millrace-engine-watch', ...running], {
       // The shell needs no settings of the worker, and some settings are secrets.
       env: {},
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -64,7 +66,6 @@ export class EngineWatch {
       if (this.#engines.size > 0) this.start();
     });
     this.#shell = shell;
-    for (const pid of this.#engines) this.#say('add', pid);
     return true;
   }
 
