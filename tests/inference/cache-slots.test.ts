@@ -3,14 +3,13 @@ import { shardOf } from '@millrace/shared/predictions/ids';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { Redis } from 'ioredis';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { CacheSlotWriter } from '../../apps/api/src/queue/cache-slot-writer.ts';
 import { watchLooks } from '../support/after-look.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
-import { rawId } from '../support/raw-id.ts';
+import { taskInLedger } from '../support/task-in-ledger.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 const MODEL = 'image';
@@ -55,17 +54,6 @@ beforeAll(async () => {
 const afterLook = watchLooks();
 
 const slots = (): Promise<string[]> => keysOf(cache, millrace.keys.slot(''));
-
-async function taskInLedger(id: string): Promise<string> {
-  const db = new pg.Client({ connectionString: millrace.config.databaseUrl });
-  await db.connect();
-  try {
-    const { rows } = await db.query<{ task: string }>('SELECT task FROM predictions WHERE id = $1', [rawId(id)]);
-    return rows[0]?.task ?? '';
-  } finally {
-    await db.end();
-  }
-}
 
 let round = 0;
 const base64Of = (start: number): string =>
@@ -165,7 +153,7 @@ test('a canceled prediction is recorded with its tensor, and runs again', async 
   await millrace.request(`/v1/predictions/${id}/cancel`, { method: 'POST' });
   resume();
   expect((await response).body.status).toBe('canceled');
-  await expect.poll(async () => (await taskInLedger(id)).length, { timeout: 20_000 }).toBeGreaterThan(BYTES);
+  await expect.poll(async () => (await taskInLedger(millrace, id)).length, { timeout: 20_000 }).toBeGreaterThan(BYTES);
   expect((await millrace.request(`/v1/predictions/${id}/retry`, { method: 'POST' })).status).toBe(202);
   expect(await isComputed(id)).toBe(true);
 });
@@ -190,7 +178,7 @@ test('a caller that stops waiting gets its result from the row, and the ledger h
   stop();
   const { status, body } = await predict(input(), 'wait=1');
   expect([status, (await slots()).length > 0]).toEqual([202, true]);
-  expect((await taskInLedger(body.id)).length).toBeGreaterThan(BYTES);
+  expect((await taskInLedger(millrace, body.id)).length).toBeGreaterThan(BYTES);
   resume();
   expect(await isComputed(body.id)).toBe(true);
 });

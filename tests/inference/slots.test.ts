@@ -4,11 +4,10 @@ import path from 'node:path';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { slotFolder } from '@millrace/shared/predictions/slots';
 import type { Connection } from '@millrace/shared/redis/connection';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { watchLooks } from '../support/after-look.ts';
-import { rawId } from '../support/raw-id.ts';
 import { useSmallModels } from '../support/small-models.ts';
+import { taskInLedger } from '../support/task-in-ledger.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 const MODEL = 'image';
@@ -45,17 +44,6 @@ const slots = (): string[] =>
       const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
       return size > 4 * COUNT && size < 4 * COUNT + 100;
     });
-
-async function taskInLedger(id: string): Promise<string> {
-  const db = new pg.Client({ connectionString: millrace.config.databaseUrl });
-  await db.connect();
-  try {
-    const { rows } = await db.query<{ task: string }>('SELECT task FROM predictions WHERE id = $1', [rawId(id)]);
-    return rows[0]?.task ?? '';
-  } finally {
-    await db.end();
-  }
-}
 
 let round = 0;
 
@@ -159,7 +147,7 @@ test('a caller that stops waiting gets its result from the slot, and the ledger 
   const response = predict(input(), 'wait=1');
   const { status, body } = await response;
   expect([status, slots().length > 0]).toEqual([202, true]);
-  expect((await taskInLedger(body.id)).length).toBeGreaterThan(4 * COUNT);
+  expect((await taskInLedger(millrace, body.id)).length).toBeGreaterThan(4 * COUNT);
   millrace.workers[0]?.signal('SIGCONT');
   expect(await isComputed(response)).toBe(true);
 });

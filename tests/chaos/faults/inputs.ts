@@ -38,7 +38,7 @@ interface Tally {
   right: number;
   /** 429: the client must send the request again later. */
   refused: number;
-  /** What else came back, by its text. */
+  /** The text of each other response, and of each request without a response. */
   others: string[];
 }
 
@@ -105,7 +105,7 @@ async function withDistantEcho() {
 /** The API uses the cache Redis again 30 seconds after the loss of a row. */
 const BETWEEN_KILLS_MS = 35_000;
 
-/** Kills the cache Redis again and again until `untilMs`. Resolves to the number of kills, and of kills that lost a row. */
+/** Kills the cache Redis again and again until `untilMs`. Resolves to the number of kills, and of kills just after a row was there. */
 async function killCache(
   { servers: { cache }, random }: Context,
   untilMs: number,

@@ -5,7 +5,7 @@ import { growthPercentOf } from './heap-growth.ts';
 
 const module = new URL('heap-growth.ts', import.meta.url).href;
 
-/** What a process prints that runs the code. */
+/** The output of a process that runs the code. */
 async function run(call: string): Promise<string> {
   const code = `import { setFlagsFromString } from 'node:v8';
     import { letHeapGrow, setHeapGrowth } from ${JSON.stringify(module)};

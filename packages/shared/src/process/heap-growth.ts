@@ -8,14 +8,14 @@ const LEAST_PERCENT = 25;
 const CONNECTIONS_PER_PERCENT = 80;
 
 /**
- * Call the function at the start of a process. Without it V8 chooses by its own measures:
+ * Call the function at the start of a process. Without the call V8 chooses by its own measures:
  *
  * - How far the heap grows: between a few percent and four times. After an idle time V8 can choose some 25 percent for good. A worker under
  *   load then marks its whole heap every two seconds, and the threads of V8 take a fifth of its processor time.
  * - Where new objects begin. V8 counts, for each place of the code, the objects that survive a collection. During a start many objects of
  *   requests survive, and V8 can then put the objects of all later requests among the old objects. There each object keeps the younger
  *   objects of its request until the next collection of old objects. In three of ten starts a hit took 42 to 51 us instead of 30.
- * - When it collects young objects: in a task, when their space is four fifths full. A later collection meets fewer living objects: a worker
+ * - When it collects young objects: in a task, when the space of young objects is four fifths full. A later collection meets fewer living objects: a worker
  *   under load collects a tenth less often.
  */
 export function letHeapGrow(): void {

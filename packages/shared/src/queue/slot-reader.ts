@@ -1,6 +1,6 @@
 /**
  * Slots in the cache Redis, for rows that cross machines. The cache Redis has no append-only file, so the row is in memory only. The API
- * writes the row under a name that is never used again, and the worker reads the row after it has taken the prediction. A row that is
+ * writes the row under a name that is never used again, and a worker that has taken the prediction reads the row. A row that is
  * gone (the cache Redis evicted the row or started again) goes through the queue Redis instead: the API of the waiting caller still has
  * the row.
  */
