@@ -175,7 +175,13 @@ async function submitWritten(deps: CreateDeps, submission: Submission, rows: Pro
 }
 
 function submitPlaced(deps: CreateDeps, { pending, outputs, bytes }: Submission, placed: PlacedRows): Promise<Outcome> {
-  const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, placed, files: deps.slots });
+  const item = newPrediction(pending, {
+    rows: carried(outputs),
+    whole: null,
+    bytes,
+    placed,
+    fileSlots: deps.fileSlots,
+  });
   freeCopiedRows(pending, placed);
   const isHeld = pending.slots?.some(isCacheSlot) === true;
   if (!isHeld) pending.request.freeInput?.();

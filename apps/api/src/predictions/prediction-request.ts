@@ -129,7 +129,7 @@ export interface NewPredictionParams {
   /** The rows, some in slots. Without `placed`, no row is in a slot. */
   placed?: PlacedRows;
   /** Reads slots that are files. */
-  files?: RowSlots['slots'];
+  fileSlots?: RowSlots['fileSlots'];
 }
 
 /** The key of each row whose result may be stored, null for other rows. No result of an invalid row is stored. */
@@ -144,7 +144,7 @@ function keysOf({ store, normalized: { rows, keys, errors } }: PendingPrediction
 /** The prediction in the form of the queue. */
 export function newPrediction(
   pending: PendingPrediction,
-  { rows, whole, bytes, placed, files }: NewPredictionParams,
+  { rows, whole, bytes, placed, fileSlots }: NewPredictionParams,
 ): NewPrediction {
   const { normalized, served, request } = pending;
   const { digest } = served.version;
@@ -159,9 +159,9 @@ export function newPrediction(
   }
   // A prediction with its whole output needs no task.
   const stored = whole === null ? storedTask(task, bytes) : '';
-  if (placed !== undefined && placed !== normalized.rows && files !== undefined) {
+  if (placed !== undefined && placed !== normalized.rows && fileSlots !== undefined) {
     pending.slots = placed.filter(isSlot);
-    if (pending.slots.length > 0) pending.wholeTask = wholeTask.bind(undefined, stored, pending, files);
+    if (pending.slots.length > 0) pending.wholeTask = wholeTask.bind(undefined, stored, pending, fileSlots);
   }
   return {
     id: pending.id,

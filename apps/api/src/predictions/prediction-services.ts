@@ -178,8 +178,8 @@ function openCreatePrediction(
     parts.config.slotMemoryMb > 0 ? machineName() : undefined,
   );
   closers.push('bytes support', () => bytesSupport.close());
-  const slots = new SlotWriter({ limitBytes: parts.config.slotMemoryMb * 1_048_576, log });
-  closers.push('slots', () => slots.close());
+  const fileSlots = new SlotWriter({ limitBytes: parts.config.slotMemoryMb * 1_048_576, log });
+  closers.push('slots', () => fileSlots.close());
   const cacheSlots = new CacheSlotWriter({
     redis: stores.cache.sharesQueue ? undefined : stores.cache.largeRedis,
     keys: stores.keys,
@@ -201,7 +201,7 @@ function openCreatePrediction(
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),
     bytesSupport,
-    slots,
+    fileSlots,
     cacheSlots,
     estimates,
     cacheWritable: () => stores.cache.probe.proven,

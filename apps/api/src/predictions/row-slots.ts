@@ -20,7 +20,7 @@ import type { Outcome } from './outcome.ts';
 export interface RowSlots {
   bytesSupport: Pick<BytesSupport, 'isSupported' | 'readsSlots' | 'readsCacheSlots'>;
   /** Slots in files of shared memory. */
-  slots: Pick<SlotWriter, 'write' | 'read' | 'release'>;
+  fileSlots: Pick<SlotWriter, 'write' | 'read' | 'release'>;
   cacheSlots: Pick<CacheSlotWriter, 'write' | 'release' | 'lost'>;
 }
 
@@ -52,9 +52,9 @@ const isLarge = (row: GivenRow | SlotRow): row is Exclude<GivenRow, string> =>
 export function placeRows(deps: RowSlots, pending: RowOwner): PlacedRows | Promise<PlacedRows> {
   const { rows, errors } = pending.normalized;
   if (errors !== undefined || !rows.some(isLarge) || rows.some((row) => typeof row === 'string')) return rows;
-  const { bytesSupport, slots, cacheSlots } = deps;
+  const { bytesSupport, fileSlots, cacheSlots } = deps;
   const placed: PlacedRows = bytesSupport.readsSlots
-    ? rows.map((row) => (isLarge(row) ? (slots.write(row) ?? row) : row))
+    ? rows.map((row) => (isLarge(row) ? (fileSlots.write(row) ?? row) : row))
     : rows;
   if (!bytesSupport.readsCacheSlots || !placed.some(isLarge)) return placed;
   const ttlMs = keptMs(pending);
@@ -77,14 +77,14 @@ export function freeCopiedRows({ normalized }: Pick<RowOwner, 'normalized'>, pla
 export function wholeTask(
   stored: StoredTask,
   { normalized }: Pick<RowOwner, 'normalized'>,
-  files: RowSlots['slots'],
+  fileSlots: RowSlots['fileSlots'],
 ): Task {
   const task = readTask(stored);
   if (task === undefined) throw new Error('a task that was just written cannot be read');
   const rows = task.rows.map((row, at) => {
     if (!isSlot(row)) return row;
     const given = normalized.rows[at];
-    if (!isCacheSlot(row) || given === undefined) return files.read(row);
+    if (!isCacheSlot(row) || given === undefined) return fileSlots.read(row);
     return given instanceof BytePieces ? given.joined() : given;
   });
   return { ...task, rows };
@@ -113,5 +113,5 @@ export async function releaseAfter(
 export function releaseSlots(deps: RowSlots, slots: readonly SlotRow[], delayMs: number): void {
   for (const slot of slots)
     if (isCacheSlot(slot)) deps.cacheSlots.release(slot, delayMs);
-    else deps.slots.release(slot, delayMs);
+    else deps.fileSlots.release(slot, delayMs);
 }
