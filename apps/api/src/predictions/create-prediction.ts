@@ -94,8 +94,11 @@ function lookUp(
 
 /** Checks `only-if-cached` and the webhook, and then applies the idempotency key. */
 function continueAfterCache(deps: CreateDeps, params: NormalizedRequest, found: CachedRows): Promise<Outcome> {
-  const { body, cacheControl } = params.request;
-  if (cacheControl.onlyIfCached && !isComplete(found.cached)) throw notCached(params.served.version.config);
+  const { request, normalized, served } = params;
+  const { body, cacheControl } = request;
+  // An invalid row needs no result.
+  if (cacheControl.onlyIfCached && !isComplete(outputsOf(normalized, found.cached)))
+    throw notCached(served.version.config);
   if (!body.webhook) return start(deps, params, found);
   return checkWebhook(deps, body.webhook.url).then(start.bind(undefined, deps, params, found));
 }
