@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { holdWorker } from '../support/slow-work.ts';
 import { useSmallModels } from '../support/small-models.ts';
+import { untilCached } from '../support/until-cached.ts';
 
 const millrace = useSmallModels(['slow', 'rows', 'echo'], { WORKER_CONCURRENCY: '1' });
 
@@ -172,16 +173,16 @@ describe('rows', () => {
     const first = await millrace.predict('rows', { inputs: known }, { prefer: 'wait=60' });
     expect(first.body.status).toBe('succeeded');
     const all = { inputs: times(100, row) };
-    await expect
-      .poll(async () => (await millrace.predict('rows', { inputs: known })).headers.get('cache-status'))
-      .toMatch(/^millrace; hit/);
+    await untilCached(millrace, 'rows', { inputs: known });
     const response = await millrace.predict('rows', all, { prefer: 'wait=60' });
     expect(response.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
     expect(response.body.metrics.run_rows).toBe(3);
     expect(response.body.outputs.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(
       times(100, (at) => [at + 2, 0]),
     );
-    const tensor = await millrace.predict('rows', { input: { x: times(100, (at) => [at, 1]) } });
+    const whole = { input: { x: times(100, (at) => [at, 1]) } };
+    await untilCached(millrace, 'rows', whole);
+    const tensor = await millrace.predict('rows', whole);
     expect(tensor.headers.get('cache-status')).toMatch(/^millrace; hit/);
     expect(tensor.body.output.y.shape).toEqual([100, 2]);
   });

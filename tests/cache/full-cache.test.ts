@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
+import { untilCached } from '../support/until-cached.ts';
 
 let server: OwnRedis;
 let folder: Awaited<ReturnType<typeof makeModelFolder>>;
@@ -27,7 +28,8 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-const predict = (x: number) => millrace.predict('rows', { input: { x: [[x, 3]] } }, { prefer: 'wait=10' });
+const bodyOf = (x: number) => ({ input: { x: [[x, 3]] } });
+const predict = (x: number) => millrace.predict('rows', bodyOf(x), { prefer: 'wait=10' });
 const cacheParts = () =>
   Promise.all(
     [millrace.url, millrace.workers[0]?.url].map(async (base) => {
@@ -39,6 +41,7 @@ const cacheParts = () =>
 
 test('a full cache is reported, fails no request, and recovers', async () => {
   expect((await predict(1)).headers.get('cache-status')).toMatch(/^millrace; fwd=miss; stored; key="[0-9a-f]{8}"$/);
+  await untilCached(millrace, 'rows', bodyOf(1));
   await redis.config('SET', 'maxmemory', '1mb');
   const sentence = expect.stringContaining('has used all of its maxmemory and takes no writes (OOM). Raise maxmemory');
   await expect.poll(cacheParts, { timeout: 60_000 }).toEqual([

@@ -3,6 +3,7 @@ import http from 'node:http';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { untilCached } from '../support/until-cached.ts';
 
 const MODELS = ['rows', 'echo', 'image'] as const;
 let remove: () => Promise<void>;
@@ -122,7 +123,9 @@ describe('infer', () => {
   });
 
   test('uses cached rows of /v1 and computes only the other rows', async () => {
-    await millrace.predict('rows', { input: { x: [[50, 60]] } }, { prefer: 'wait=10' });
+    const known = { input: { x: [[50, 60]] } };
+    await millrace.predict('rows', known, { prefer: 'wait=10' });
+    await untilCached(millrace, 'rows', known);
     const partly = await infer('rows', { inputs: [rowsInput([50, 60, 70, 80], [2, 2])] });
     expect(partly.cache).toMatch(/fwd=partial/);
     expect(partly.json.outputs[0].data).toEqual([170, 0, 230, 0]);

@@ -2,6 +2,7 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { untilCached } from '../support/until-cached.ts';
 
 const MODEL = 'drug-interaction';
 const millrace = useMillrace({
@@ -37,7 +38,7 @@ describe('a prediction with a webhook', () => {
         url: `https://millrace.example/v1/predictions/${miss.body.id}`,
       },
     });
-    const hit = await millrace.predict(MODEL, requestWith('/200/hit'));
+    const hit = await untilCached(millrace, MODEL, requestWith('/200/hit'));
     expect(hit.headers.get('cache-status')).toMatch(/^millrace; hit/);
     const [second] = await receiver.until('/200/hit', 1);
     expect(new Webhook(secret).verify(second!.body, second!.headers)).toMatchObject({ data: { id: hit.body.id } });
