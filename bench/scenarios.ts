@@ -9,6 +9,7 @@ import { hit } from './scenarios/hit.ts';
 import { hold10k } from './scenarios/hold10k.ts';
 import { lone } from './scenarios/lone.ts';
 import { processesScenario } from './scenarios/processes.ts';
+import { promised } from './scenarios/promised.ts';
 import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
 import { distant, image, large, tensor } from './scenarios/tensor.ts';
@@ -28,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   image,
   distant,
   large,
+  promised,
   text,
   weights,
   processesScenario,
