@@ -22,6 +22,7 @@ import { machineFaults } from './faults/machine.ts';
 import { outputFaults } from './faults/outputs.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { priorityFaults } from './faults/priorities.ts';
+import { promiseFaults } from './faults/promises.ts';
 import { redisFaults } from './faults/redis.ts';
 import { retryFaults } from './faults/retries.ts';
 import { rollbackFaults } from './faults/rollback.ts';
@@ -62,6 +63,7 @@ const faults: readonly Fault[] = [
   ...priorityFaults,
   ...outputFaults,
   ...inputFaults,
+  ...promiseFaults,
   ...webhookFaults,
   ...upgradeFaults,
 ];
