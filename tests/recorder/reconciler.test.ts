@@ -2,6 +2,7 @@
 
 import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger/ledger';
 import type { Pool } from '@millrace/shared/postgres/db';
+import { ledgerTask } from '@millrace/shared/predictions/ledger-task';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import pino from 'pino';
@@ -10,6 +11,7 @@ import { type Reconciler, startReconciler } from '../../apps/worker/src/recorder
 import { promiseRow } from '../ledger/rows.ts';
 import { newId, SHARD, TARGET, useLive } from '../lifecycle/live-fixture.ts';
 import { useTestDatabase } from '../support/test-database.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
 import { pool, recordOf, succeed } from './started.ts';
 
 const database = useTestDatabase();
@@ -36,7 +38,7 @@ beforeAll(async () => {
     isClockRight: () => true,
     readTasks: async (ids) => {
       const tasks = await readTasks(db, ids);
-      tasksRead.push([...tasks.values()].reduce((bytes, task) => bytes + task.length, 0));
+      tasksRead.push([...tasks.values()].reduce((bytes, task) => bytes + (task?.length ?? 0), 0));
       return tasks;
     },
     expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
@@ -131,4 +133,20 @@ test('lost promises are restored with their tasks, one megabyte at a time', asyn
   expect(await reconciler.pass()).toBe(7);
   expect(Math.max(...tasksRead)).toBeLessThanOrEqual(1_048_576);
   expect(await f.live.task(rows[3]?.id as string)).toBe(task);
+});
+
+test('a lost promise with a large task is restored by its name, without a read of its task', async () => {
+  const text = taskOf('x'.repeat(400_000));
+  const rows = [taskOf('1'), text].map((task) =>
+    promiseRow({ id: newId(longAgo), model: TARGET.model, createdAt: longAgo, expiresAt: null, rows: 3, task }),
+  );
+  await insertPromises(db, rows);
+  // As every process of this version.
+  const reader = connectTestRedis();
+  await reader.subscribe(f.keys.registryChannel(), f.keys.bytesChannel());
+  expect(await reconciler.pass()).toBe(2);
+  reader.disconnect();
+  expect(Math.max(...tasksRead)).toBeLessThan(1_000);
+  const tasks = await Promise.all(rows.map(({ id }) => f.live.task(id)));
+  expect(tasks).toEqual([taskOf('1'), ledgerTask(text.length)]);
 });

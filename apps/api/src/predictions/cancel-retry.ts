@@ -8,8 +8,10 @@ import { predictionOfRow, terminalRowOf } from '@millrace/shared/ledger/terminal
 import { CANCELED } from '@millrace/shared/live/end-errors';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { promisedTask } from '@millrace/shared/predictions/ledger-task';
 import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
+import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
 import type { SlotReader } from '@millrace/shared/queue/slot-reader';
@@ -23,6 +25,7 @@ import type { Found, PredictionLookup } from './find-prediction.ts';
 export interface ActionsDeps {
   live: LiveStore;
   slotReader: SlotReader;
+  bytesSupport: Pick<BytesSupport, 'isSupported'>;
   queues: Queues;
   lookup: PredictionLookup;
   loads: QueueLoad;
@@ -126,7 +129,7 @@ async function retry(deps: ActionsDeps, tenant: string, id: string): Promise<Fou
  * Writes the new opening to Redis. As for every promise, the ledger comes first. Throws `prediction_not_terminal` for an end that cannot
  * be retried.
  */
-async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: string): Promise<void> {
+async function enqueue({ live, queues, bytesSupport }: ActionsDeps, row: OpenedRow, digest: string): Promise<void> {
   const { id, tenant, model, version, opening, expiresAt, priority } = row;
   const nowMs = sharedNow();
   const job = jobIdOf(id, nowMs);
@@ -139,12 +142,13 @@ async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: st
       ids: [id],
       priority: BULL_PRIORITY[priority],
       jobId: job,
-      rows: rowCounts([row.task]),
+      rows: rowCounts([row]),
     });
   if (opened.outcome === 'queued') await add();
   if (opened.outcome === 'gone') {
     const { rows: _, ...kept } = row;
-    const item = { ...kept, options: optionsTextOfRow(row), flight: null, known: null };
+    const task = promisedTask(row.task, bytesSupport.isSupported);
+    const item = { ...kept, task, options: optionsTextOfRow(row), flight: null, known: null };
     await Promise.all([live.submit({ model, version, digest }, { priority, job, nowMs }, [item]), add()]);
   }
 }

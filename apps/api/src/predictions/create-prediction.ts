@@ -36,6 +36,7 @@ import { isCopied, keepCopy } from './tenant-copy.ts';
 import { type WaitDeps, waitForResult } from './wait-for-result.ts';
 
 export interface CreateDeps extends WaitDeps, RowSlots {
+  bytesSupport: RowSlots['bytesSupport'];
   /** The public URL without a final slash; '' for links that are paths. */
   base: string;
   catalog: Pick<Catalog, 'serving'>;

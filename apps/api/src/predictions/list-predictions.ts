@@ -61,7 +61,7 @@ export interface ListDeps {
   /** Returns the JSON text of outputs from the ledger, by id. */
   readOutputs(tenant: string, ids: readonly string[]): Promise<Map<string, string>>;
   /** Returns the JSON text of tasks from the ledger, by id. */
-  readTasks(ids: readonly string[]): Promise<Map<string, string>>;
+  readTasks(ids: readonly string[]): Promise<Map<string, string | null>>;
 }
 
 /** A record and the sizes of its texts. */
@@ -199,6 +199,6 @@ async function addOutputs(deps: ListDeps, tenant: string, listed: readonly Liste
 
 async function addInputs(deps: ListDeps, listed: Listed[]): Promise<void> {
   const ids = listed.filter(({ inputBytes }) => inputBytes > 0).map(({ record }) => record.id);
-  const tasks = ids.length === 0 ? new Map<string, string>() : await fromStore('Postgres', deps.readTasks(ids));
+  const tasks = ids.length === 0 ? new Map<string, null>() : await fromStore('Postgres', deps.readTasks(ids));
   for (const one of listed) one.input = inputsOfTask(tasks.get(one.record.id));
 }

@@ -5,6 +5,8 @@ import { findEnded, findEnds, findTaskless } from '@millrace/shared/ledger/ledge
 import { LiveStore } from '@millrace/shared/live/store';
 import type { Clock } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
+import { machineName } from '@millrace/shared/predictions/slots';
+import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
 import { SlotReader } from '@millrace/shared/queue/slot-reader';
@@ -37,6 +39,7 @@ export interface Parts extends OpenPredictionsParams {
   live: LiveStore;
   /** Reads large inputs from the cache Redis. */
   slotReader: SlotReader;
+  bytesSupport: BytesSupport;
   withOutput: WithOutput;
   queues: Queues;
   promiseFaults: LastFault;
@@ -55,6 +58,8 @@ export function openParts(params: OpenPredictionsParams): Parts {
   const live = new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: queue.largeRedis });
   const { largeRedis, onError } = stores.cache;
   const slotReader = new SlotReader({ open: () => Promise.resolve(largeRedis), keys, onError });
+  const bytesSupport = new BytesSupport(redis, keys, config.slotMemoryMb > 0 ? machineName() : undefined);
+  closers.push('bytes support', () => bytesSupport.close());
   const withOutput = createOutputReader(db);
   const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
   closers.push('queues', () => queues.close());
@@ -87,6 +92,7 @@ export function openParts(params: OpenPredictionsParams): Parts {
     base: baseOf(config.publicUrl),
     live,
     slotReader,
+    bytesSupport,
     withOutput,
     queues,
     loads,

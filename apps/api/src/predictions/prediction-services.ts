@@ -15,11 +15,10 @@ import {
 import { findRecorded } from '@millrace/shared/ledger/recorded';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
+import { bytesInLedger } from '@millrace/shared/predictions/ledger-task';
 import { SlotWriter } from '@millrace/shared/predictions/slot-writer';
-import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import { namesSlots } from '@millrace/shared/predictions/task-bytes';
-import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
 import { writeOnce } from '@millrace/shared/redis/one-write';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
@@ -115,8 +114,9 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     async inputOf(id) {
       const task = await live.task(id);
       const whole = task && (await parts.slotReader.whole(task));
+      if (whole && !namesSlots(whole) && bytesInLedger(whole) === undefined) return whole;
       // A slot may be gone. The ledger has the task of each promise.
-      return whole && !namesSlots(whole) ? whole : ((await readTasks(db, [id])).get(id) ?? whole);
+      return (await readTasks(db, [id])).get(id) ?? whole;
     },
     recordedOf: (tenant, id) => findRecorded(db, tenant, id),
     findByKey: (tenant, key) => findByKey({ idempotency, lookup }, { tenant, key }),
@@ -172,12 +172,6 @@ function openCreatePrediction(
     registry: metrics.registry,
   });
   closers.push('estimates', () => estimates.close());
-  const bytesSupport = new BytesSupport(
-    queue.redis,
-    stores.keys,
-    parts.config.slotMemoryMb > 0 ? machineName() : undefined,
-  );
-  closers.push('bytes support', () => bytesSupport.close());
   const fileSlots = new SlotWriter({ limitBytes: parts.config.slotMemoryMb * 1_048_576, log });
   closers.push('slots', () => fileSlots.close());
   const cacheSlots = new CacheSlotWriter({
@@ -200,7 +194,6 @@ function openCreatePrediction(
       timed: (call) => stores.metrics.timed('queue', 'submit', call),
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),
-    bytesSupport,
     fileSlots,
     cacheSlots,
     estimates,

@@ -4,9 +4,11 @@ import { ApiError, concerning } from '@millrace/shared/errors';
 import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { bytesInLedger, promisedTask } from '@millrace/shared/predictions/ledger-task';
 import { BULL_PRIORITY, isTerminal, type Prediction } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { textOfTask } from '@millrace/shared/predictions/task';
+import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import type { SlotReader } from '@millrace/shared/queue/slot-reader';
 import { type MissParams, missStatus } from '../cache/cache-status.ts';
 import { committed, fromStore, WriteOutcomeUnknown } from '../http/store-errors.ts';
@@ -23,6 +25,7 @@ import { endSubmission, inPromiseSpan } from './submission-span.ts';
 export interface PromiseDeps {
   live: LiveStore;
   slotReader: SlotReader;
+  bytesSupport: Pick<BytesSupport, 'isSupported'>;
   submitter: Submitter;
   loads: QueueLoad;
   estimates: EstimateWatch;
@@ -43,13 +46,15 @@ export async function promiseResult(
   item: NewPrediction,
 ): Promise<Outcome> {
   deps.checkRedis();
-  await inPromiseSpan(pending, () => committed(deps.insertPromise(promiseRow(pending, item)))).catch((error) => {
+  const row = promiseRow(pending, item);
+  await inPromiseSpan(pending, () => committed(deps.insertPromise(row))).catch((error) => {
     endSubmission(pending, error);
     throw concerningUnknown(error, pending.id);
   });
   let submitted: SubmitResult | undefined;
   try {
-    submitted = await deps.submitter.submit(pending, item);
+    const task = promisedTask(row.task, deps.bytesSupport.isSupported);
+    submitted = await deps.submitter.submit(pending, { ...item, task });
     endSubmission(pending);
   } catch (error) {
     endSubmission(pending, error);
@@ -109,6 +114,8 @@ async function promiseOriginal(deps: PromiseDeps, { pending, item, original }: F
   // The default version has changed since the original request, and the input of this request is for the new version.
   if (digest !== pending.served.version.digest) {
     const state = await fromStore('Redis', deps.live.readWhole(id));
+    // The prediction is promised already.
+    if (state !== null && bytesInLedger(state.task) !== undefined) return;
     row.task = state === null ? '' : textOfTask(await deps.slotReader.whole(state.task));
     if (row.task === '') throw inProgress(id);
   }

@@ -18,14 +18,16 @@ import type { FetchedRows } from './fetched-rows.ts';
 import { finishedOf } from './finished-prediction.ts';
 import { namedItems } from './held-item.ts';
 import type { HeldResults } from './held-results.ts';
+import type { LedgerTasks } from './ledger-tasks.ts';
 import { idsOfRows, type RowsDeps, runRows } from './run-rows.ts';
 import { RunSpan, recordLostAttempt } from './run-span.ts';
 import { type StoreDeps, storeAndCheck } from './store-results.ts';
-import { rowName, type Target, type Work, worksOf } from './work.ts';
+import { rowName, type Target, type Unreadable, type Work, type Works, worksOf } from './work.ts';
 
 export interface ComputeDeps extends RowsDeps, StoreDeps {
   live: LiveStore;
   fetchedRows: FetchedRows;
+  ledgerTasks: LedgerTasks;
   sizes: OutputSizes;
   held: HeldResults;
   cacheWrites: CacheWrites;
@@ -73,18 +75,58 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   );
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
-  const given = deps.fetchedRows.fetch(worksOf(taken, begins));
+  const given = readWorks(deps, taken, begins);
   const { works, unreadable } = given instanceof Promise ? await given : given;
   const begun = begunOf(ahead, results, works);
   try {
-    for (const { taken: one, reason } of unreadable) {
-      deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
-      await live.discard(one.id, one.attempt);
-    }
+    for (const one of unreadable) await giveUp(deps, target, { ...one, startedAt });
     return await runCounted(deps, target, { works, begun, startedAt, aheadRuns, onStoring });
   } finally {
     deps.fetchedRows.release(works);
   }
+}
+
+/** Reads the inputs that are not in the live states: from the ledger, and from the cache Redis. */
+function readWorks(deps: ComputeDeps, taken: readonly Taken[], begins: boolean): Works | Promise<Works> {
+  const { ledgerTasks, fetchedRows } = deps;
+  const filling = ledgerTasks.fill(taken);
+  if (filling === undefined) return fetchedRows.fetch(worksOf(taken, begins));
+  return filling.then(async (unread) => {
+    const without = new Set(unread.map((one) => one.taken));
+    const { works, unreadable } = await fetchedRows.fetch(
+      worksOf(
+        taken.filter((one) => !without.has(one)),
+        begins,
+      ),
+    );
+    return { works, unreadable: [...unreadable, ...unread] };
+  });
+}
+
+/** Discards the live state of a prediction without a readable task, or fails the prediction. */
+async function giveUp(
+  deps: ComputeDeps,
+  target: Target,
+  { taken, reason, error, startedAt }: Unreadable & { startedAt: number },
+): Promise<void> {
+  if (reason !== undefined) deps.log.error({ ...namesOfLine(taken), model: target.version.model }, reason);
+  if (error === undefined) await deps.live.discard(taken.id, taken.attempt);
+  else await failTaken(deps, target, { taken, error, startedAt });
+}
+
+interface FailedRun {
+  taken: Taken;
+  /** JSON text of a problem. */
+  error: string;
+  startedAt: number;
+}
+
+/** Ends a prediction that cannot be run. */
+async function failTaken(deps: ComputeDeps, { shard }: Target, { taken, error, startedAt }: FailedRun): Promise<void> {
+  const { id, attempt } = taken;
+  const failed = { id, attempt, status: 'failed', result: error, startedAt, batchedAt: startedAt } as const;
+  const by = { worker: deps.workerId, nowMs: sharedNow() };
+  await deps.live.finish(shard, [{ ...failed, inferenceMs: 0, batchSize: 0 }], by);
 }
 
 /** Their outputs will need room in Redis, where running predictions do not count as waiting any more. */
@@ -162,11 +204,7 @@ async function runOrFail(deps: ComputeDeps, target: Target, params: Run): Promis
       'the result of a prediction cannot be handled: the prediction fails',
     );
     const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
-    const failed = { id: taken.id, attempt: taken.attempt, status: 'failed', result, startedAt } as const;
-    await deps.live.finish(target.shard, [{ ...failed, batchedAt: startedAt, inferenceMs: 0, batchSize: 0 }], {
-      worker: deps.workerId,
-      nowMs: sharedNow(),
-    });
+    await failTaken(deps, target, { taken, error: result, startedAt });
     return 0;
   }
 }

@@ -1,6 +1,7 @@
 /** The path of a job in this worker: consumer, dispatcher, engines, result. */
 
 import type { ResultCache } from '@millrace/shared/cache/result-cache';
+import { readTasks } from '@millrace/shared/ledger/ledger';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
@@ -23,6 +24,7 @@ import { Dispatcher, HandedBack } from './dispatcher.ts';
 import { FetchedRows } from './fetched-rows.ts';
 import { isItemOf, itemsOf } from './held-item.ts';
 import { HeldResults } from './held-results.ts';
+import { LedgerTasks } from './ledger-tasks.ts';
 import { Lifts } from './lifts.ts';
 import { Pace } from './pace.ts';
 import { RUN_BYTES } from './run-rows.ts';
@@ -57,7 +59,7 @@ export class InferenceRole {
   readonly consumers: Consumers;
 
   constructor(base: WorkerContext, { cache, cacheWrites, pool, models }: InferenceDeps) {
-    const { config, log, keys, id, redis, live, slots, metrics, tracing, closers, connect } = base;
+    const { config, log, keys, id, redis, db, live, slots, metrics, tracing, closers, connect } = base;
     this.#base = base;
     this.#models = models;
     this.#dispatcher = new Dispatcher<string>({
@@ -83,6 +85,7 @@ export class InferenceRole {
       workerId: id,
       maxAttempts: config.maxAttempts,
       fetchedRows,
+      ledgerTasks: new LedgerTasks({ readTasks: (ids) => readTasks(db, ids), log }),
       metrics,
       tracing,
       log,

@@ -56,10 +56,19 @@ function resultsIn(task: Task): (RowResult | undefined)[] {
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-/** The predictions that this worker can run, and the predictions whose task the worker cannot read, each with the reason. */
+/** A taken prediction whose task the worker cannot read. */
+export interface Unreadable {
+  taken: Taken;
+  /** For the log. Absent where the log has one line for many predictions. */
+  reason?: string;
+  /** The error (JSON text) of a prediction whose task no store has. Absent where the live state is discarded and the prediction is restored. */
+  error?: string;
+}
+
+/** The predictions that this worker can run, and the predictions whose task the worker cannot read. */
 export interface Works {
   works: Work[];
-  unreadable: { taken: Taken; reason: string }[];
+  unreadable: Unreadable[];
 }
 
 /** `begins`: rows were begun before the predictions were taken. */

@@ -19,8 +19,8 @@ export interface ReconcilerDeps {
   openPromises(options: OpenOptions): Promise<OpenPromise[]>;
   /** Whether the clock of this process may judge deadlines. While the clock is wrong, no pass runs. */
   isClockRight(): boolean;
-  /** Reads the JSON text of tasks, by id. */
-  readTasks(ids: readonly string[]): Promise<Map<string, string>>;
+  /** Reads the JSON text of tasks, by id; null for a row without a task. */
+  readTasks(ids: readonly string[]): Promise<Map<string, string | null>>;
   /** Expires a row that is unknown in Redis. */
   expire(row: TasklessRow, error: string, nowMs: number): Promise<boolean>;
   /** Fails a row whose task cannot be read. */

@@ -138,7 +138,7 @@ class ReconcilerPasses {
     onUnreadable(discarded);
     log.warn(
       { discarded },
-      'unreadable live states in Redis were discarded, as after an upgrade from a version before 0.1.0: their promises are restored from the ledger',
+      'live states without a readable input were discarded, as after an upgrade from a version before 0.1.0, or while Postgres did not respond: their promises are restored from the ledger',
     );
   }
 

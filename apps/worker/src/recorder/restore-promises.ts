@@ -1,15 +1,16 @@
 /** Restores, expires or announces open promises of the ledger, depending on their live states in Redis. */
 
-import { problem } from '@millrace/shared/errors';
 import type { OpenPromise } from '@millrace/shared/ledger/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
 import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
-import { EXPIRED } from '@millrace/shared/live/end-errors';
+import { EXPIRED, UNREADABLE_TASK } from '@millrace/shared/live/end-errors';
 import { spanOf } from '@millrace/shared/live/ledger-stream';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOfId } from '@millrace/shared/predictions/ids';
+import { LEDGER_TASK_BYTES, ledgerTask } from '@millrace/shared/predictions/ledger-task';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
-import { readTask } from '@millrace/shared/predictions/task';
+import { readTask, type StoredTask } from '@millrace/shared/predictions/task';
+import { allReadBytes } from '@millrace/shared/queue/bytes-support';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { AddJobParams } from '@millrace/shared/queue/queues';
 import { Announcements } from './announcements.ts';
@@ -23,10 +24,6 @@ const BATCH = 64;
 const BATCH_BYTES = 1_048_576;
 /** Rows whose Redis commands are in progress at the same time. */
 const AT_ONCE = 200;
-
-const UNREADABLE = JSON.stringify(
-  problem('internal', 'The input of the prediction cannot be read from the ledger. Send the request again.'),
-);
 
 export class PromiseRestorer {
   readonly #deps: ReconcilerDeps;
@@ -120,16 +117,8 @@ export class PromiseRestorer {
 
   /** Submits rows of one model, version and priority that Redis has lost. Returns the number of restored promises. */
   async #restore(open: readonly TasklessRow[], now: number): Promise<number> {
-    const { live, queues, readTasks, fail } = this.#deps;
-    const tasks = await readTasks(open.map(({ id }) => id));
-    const rows: (TasklessRow & { task: string })[] = [];
-    for (const row of open) {
-      const task = tasks.get(row.id);
-      // A row that has ended meanwhile has no task.
-      if (task === undefined) continue;
-      if (readTask(task) === undefined) await fail(row, UNREADABLE, now);
-      else rows.push({ ...row, task });
-    }
+    const { live, queues } = this.#deps;
+    const rows = await this.#withTasks(open, now);
     const [first] = rows;
     if (!first) return 0;
     const job = jobIdOf(first.id, now);
@@ -156,11 +145,39 @@ export class PromiseRestorer {
         ids: rows.map(({ id }) => id),
         priority: BULL_PRIORITY[first.priority],
         jobId: job,
-        rows: rowCounts(rows.map(({ task }) => task)),
+        rows: rowCounts(rows),
       }),
     ]);
     return rows.length;
   }
+
+  /** The rows with the tasks of their live states. A large task stays in the ledger, and the live state names the ledger. */
+  async #withTasks(open: readonly TasklessRow[], now: number): Promise<PromisedRow[]> {
+    const { readTasks, fail } = this.#deps;
+    const large = await this.#namedInLedger(open);
+    const tasks = await readTasks(open.filter(({ id }) => !large.has(id)).map(({ id }) => id));
+    const rows: PromisedRow[] = [];
+    for (const row of open) {
+      const task = large.get(row.id) ?? tasks.get(row.id);
+      // A row that has ended meanwhile has no task.
+      if (task === undefined || task === null) continue;
+      if (typeof task === 'string' && readTask(task) === undefined) await fail(row, UNREADABLE_TASK, now);
+      else rows.push({ ...row, task });
+    }
+    return rows;
+  }
+
+  async #namedInLedger(open: readonly TasklessRow[]): Promise<Map<string, StoredTask>> {
+    const { redis, keys } = this.#deps;
+    const large = open.filter(({ taskBytes }) => (taskBytes ?? 0) >= LEDGER_TASK_BYTES);
+    if (large.length === 0 || !(await allReadBytes(redis, keys))) return new Map();
+    return new Map(large.map(({ id, taskBytes }) => [id, ledgerTask(taskBytes ?? 0)]));
+  }
+}
+
+/** A row with the task of its live state. */
+interface PromisedRow extends TasklessRow {
+  task: StoredTask;
 }
 
 const jobOf = ({ model, version, id }: TasklessRow, priority: number, jobId: string): AddJobParams => ({

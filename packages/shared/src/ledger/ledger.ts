@@ -179,10 +179,13 @@ export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPr
   return rows;
 }
 
-/** Reads the tasks (JSON text) of predictions, by id. The caller limits the bytes: see `TasklessRow.taskBytes`. */
-export async function readTasks(db: Db, ids: readonly string[]): Promise<Map<string, string>> {
-  const { rows } = await db.query<{ id: string; task: string }>(
-    'SELECT id, task FROM predictions WHERE id = ANY ($1::uuid[]) AND task IS NOT NULL',
+/**
+ * Reads the tasks (JSON text) of predictions, by id; null for a row without a task. The caller limits the bytes: see
+ * `TasklessRow.taskBytes`.
+ */
+export async function readTasks(db: Db, ids: readonly string[]): Promise<Map<string, string | null>> {
+  const { rows } = await db.query<{ id: string; task: string | null }>(
+    'SELECT id, task FROM predictions WHERE id = ANY ($1::uuid[])',
     [ids],
   );
   return new Map(rows.map(({ id, task }) => [id, task]));

@@ -23,6 +23,12 @@ export async function subscribersOf(redis: Connection, channels: readonly string
   return channels.map((_, at) => replies.reduce((sum, reply) => sum + Number(reply[2 * at + 1] ?? 0), 0));
 }
 
+/** Whether every process reads tasks as bytes now. */
+export async function allReadBytes(redis: Connection, keys: Keys): Promise<boolean> {
+  const [all = 0, bytes] = await subscribersOf(redis, [keys.registryChannel(), keys.bytesChannel()]);
+  return all > 0 && all === bytes;
+}
+
 export class BytesSupport {
   readonly #redis: Connection;
   readonly #timer: NodeJS.Timeout;

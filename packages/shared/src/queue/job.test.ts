@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { storedTask, type Task } from '../predictions/task.ts';
+import { ledgerTask } from '../predictions/ledger-task.ts';
+import { type StoredTask, storedTask, type Task } from '../predictions/task.ts';
 import { tensorRowBytes } from '../tensors/tensor-bytes.ts';
 import {
   isLaterJob,
@@ -121,12 +122,23 @@ test('distinguishes a job of a later version from an invalid job', () => {
 });
 
 test('a job counts the rows to compute of each prediction, unless each prediction has one row', () => {
-  expect(rowCounts([task(['1']), task(['2'])])).toBeUndefined();
-  expect(rowCounts([task(['1', '2']), task(['3', '4'], ['"known"', null]), task(['5'], ['"known"'])])).toEqual([
-    2, 1, 0,
-  ]);
-  expect(rowCounts([task(['x'.repeat(20_000)])])).toEqual([1_000]);
-  expect(rowCounts(['{"rows":', task(['1', '2'])])).toEqual([1, 2]);
+  const promise = (text: StoredTask, rows: number | null = null) => ({ task: text, rows });
+  expect(rowCounts([promise(task(['1'])), promise(task(['2']))])).toBeUndefined();
+  const cached = [promise(task(['3', '4'], ['"known"', null]), 2), promise(task(['5'], ['"known"']), 1)];
+  expect(rowCounts([promise(task(['1', '2'])), ...cached])).toEqual([2, 1, 0]);
+  expect(rowCounts([promise('{"rows":'), promise(task(['1', '2']))])).toEqual([1, 2]);
+});
+
+test('a job counts all rows of a task that is not parsed', () => {
+  const long = task(['x'.repeat(20_000)]);
+  expect(rowCounts([{ task: long, rows: 1 }])).toBeUndefined();
+  expect(
+    rowCounts([
+      { task: long, rows: null },
+      { task: long, rows: 7 },
+      { task: ledgerTask(100_000), rows: 12 },
+    ]),
+  ).toEqual([1_000, 7, 12]);
 });
 
 test('a lift is read back from its message, and no other message is read as a lift', () => {

@@ -74,15 +74,16 @@ export const readSlots = (texts: readonly string[]): SlotRow[] => texts.flatMap(
 export const rowAhead = (text: string): InputRow =>
   text.startsWith(BASE64) ? Buffer.from(text.slice(BASE64.length), 'base64') : text;
 
-/** A longer task is not parsed, because parsing would take too long: such a task counts as LARGE_TASK_ROWS rows. */
+/** A longer task is not parsed, because parsing would take too long: all its rows count. */
 const COUNTED_TEXT_MAX = 16_384;
+/** The rows of a long task of 0.1.0, which does not count rows. */
 const LARGE_TASK_ROWS = 1_000;
 
-/** Returns `rows` of a job for these tasks (JSON texts); undefined when each task has one row to compute. */
-export function rowCounts(tasks: readonly string[]): number[] | undefined {
-  const counts = tasks.map((text) => {
-    if (text.length > COUNTED_TEXT_MAX) return LARGE_TASK_ROWS;
-    const task = readTask(text);
+/** Returns `rows` of a job for the tasks of these rows of the ledger; undefined when each task has one row to compute. */
+export function rowCounts(promises: readonly { task: StoredTask; rows: number | null }[]): number[] | undefined {
+  const counts = promises.map(({ task: stored, rows: all }) => {
+    if (typeof stored !== 'string' || stored.length > COUNTED_TEXT_MAX) return all ?? LARGE_TASK_ROWS;
+    const task = readTask(stored);
     if (task === undefined) return 1;
     const { rows, known } = task;
     return rows.filter((_, at) => (known?.[at] ?? null) === null).length;
