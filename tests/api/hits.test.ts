@@ -12,6 +12,7 @@ import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { holdWorker } from '../support/slow-work.ts';
 import { keysOf } from '../support/test-redis.ts';
+import { untilStored } from '../support/until-stored.ts';
 import { textWithoutTimeline } from '../support/without-timeline.ts';
 
 let remove = async () => {};
@@ -173,7 +174,8 @@ describe('a hit returns a prediction that its caller can read', () => {
     expect(cached.body.id).not.toBe(first.body.id);
     expect((await get(cached.body.id)).text).toBe(cached.text);
     // The first hit created a prediction, and the next hits return the same prediction.
-    await expect.poll(async () => (await millrace.predict('echo', request)).text).toBe(cached.text);
+    await untilStored(millrace, cached.body.id);
+    expect((await millrace.predict('echo', request)).text).toBe(cached.text);
   });
 
   test.each<[string, (text: string, id: string) => string]>([
