@@ -86,7 +86,7 @@ const served = () =>
 
 /** Scans until the condition holds. Every scan ends with a change or with nothing left to verify. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 60_000;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`not reached: ${JSON.stringify(await states())}, served ${served()}`);
     const changed = Promise.withResolvers<void>();
