@@ -79,7 +79,7 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   const { works, unreadable } = given instanceof Promise ? await given : given;
   const begun = begunOf(ahead, results, works);
   try {
-    for (const one of unreadable) await giveUp(deps, target, { ...one, startedAt });
+    for (const one of unreadable) await giveUp(deps, target, one);
     return await runCounted(deps, target, { works, begun, startedAt, aheadRuns, onStoring });
   } finally {
     deps.fetchedRows.release(works);
@@ -104,14 +104,11 @@ function readWorks(deps: ComputeDeps, taken: readonly Taken[], begins: boolean):
 }
 
 /** Discards the live state of a prediction without a readable task, or fails the prediction. */
-async function giveUp(
-  deps: ComputeDeps,
-  target: Target,
-  { taken, reason, error, startedAt }: Unreadable & { startedAt: number },
-): Promise<void> {
+async function giveUp(deps: ComputeDeps, target: Target, { taken, reason, error }: Unreadable): Promise<void> {
   if (reason !== undefined) deps.log.error({ ...namesOfLine(taken), model: target.version.model }, reason);
-  if (error === undefined) await deps.live.discard(taken.id, taken.attempt);
-  else await failTaken(deps, target, { taken, error, startedAt });
+  const { id, attempt } = taken;
+  if (error === undefined) await deps.live.discard(id, attempt);
+  else await deps.live.failAlone(id, { attempt, error, nowMs: sharedNow() });
 }
 
 interface FailedRun {

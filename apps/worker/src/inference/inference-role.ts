@@ -1,7 +1,7 @@
 /** The path of a job in this worker: consumer, dispatcher, engines, result. */
 
 import type { ResultCache } from '@millrace/shared/cache/result-cache';
-import { readTasks } from '@millrace/shared/ledger/ledger';
+import { findOnPrimary, readTasks } from '@millrace/shared/ledger/ledger';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
@@ -85,7 +85,11 @@ export class InferenceRole {
       workerId: id,
       maxAttempts: config.maxAttempts,
       fetchedRows,
-      ledgerTasks: new LedgerTasks({ readTasks: (ids) => readTasks(db, ids), log }),
+      ledgerTasks: new LedgerTasks({
+        readTasks: (ids) => readTasks(db, ids),
+        findOnPrimary: (ids) => findOnPrimary(db, ids),
+        log,
+      }),
       metrics,
       tracing,
       log,

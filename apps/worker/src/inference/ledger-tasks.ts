@@ -24,6 +24,7 @@ const REST_MS = 5_000;
 
 const RETURNED = 'the ledger does not respond: its promises with large inputs are restored later';
 const ENDED = 'the ledger has no task of a prediction, which has ended there: its live state is discarded';
+const STALE = 'Postgres had a row that the read of inputs did not find: the connection led to a standby';
 const LOST = 'the ledger has lost the input of a promise: the prediction fails';
 
 interface Read {
@@ -34,6 +35,8 @@ interface Read {
 export interface LedgerTasksDeps {
   /** Reads the JSON text of tasks, by id; null for a row without a task. */
   readTasks(ids: readonly string[]): Promise<ReadonlyMap<string, string | null>>;
+  /** Which of the rows the primary has. Rejects on a standby. */
+  findOnPrimary(ids: readonly string[]): Promise<readonly string[]>;
   log: Logger;
 }
 
@@ -42,15 +45,19 @@ export class LedgerTasks {
   readonly #reads: Batcher<Read, string | null | undefined>;
   #restsUntil = Number.NEGATIVE_INFINITY;
 
-  constructor({ readTasks, log }: LedgerTasksDeps) {
+  constructor({ readTasks, findOnPrimary, log }: LedgerTasksDeps) {
     this.#log = log;
+    const readAll = async (ids: readonly string[]) => {
+      const tasks = await readTasks(ids);
+      const missing = ids.filter((id) => !tasks.has(id));
+      // A standby may not have a row yet that the primary has.
+      if (missing.length > 0 && (await findOnPrimary(missing)).length > 0) throw new Error(STALE);
+      return tasks;
+    };
     this.#reads = new Batcher({
       run: async (reads) => {
-        const tasks = await withTimeout(
-          LIMIT_MS,
-          readTasks(reads.map(({ id }) => id)),
-          'The read of inputs from the ledger',
-        );
+        const reading = readAll(reads.map(({ id }) => id));
+        const tasks = await withTimeout(LIMIT_MS, reading, 'The read of inputs from the ledger');
         return reads.map(({ id }) => tasks.get(id));
       },
       maxItems: TASKS_AT_ONCE,
@@ -73,23 +80,27 @@ export class LedgerTasks {
 
   async #fill(named: readonly Taken[]): Promise<Unreadable[]> {
     if (performance.now() < this.#restsUntil) return named.map((taken) => ({ taken }));
+    const unreadable: Unreadable[] = [];
     try {
-      const filled = await Promise.all(named.map((taken) => this.#fillOne(taken)));
-      return filled.filter((unreadable) => unreadable !== undefined);
+      await Promise.all(named.map((taken) => this.#fillOne(taken, unreadable)));
+      return unreadable;
     } catch (error) {
       this.#restsUntil = performance.now() + REST_MS;
       this.#log.warn({ err: error, predictions: named.length }, RETURNED);
-      return named.filter(({ task }) => bytesInLedger(task) !== undefined).map((taken) => ({ taken }));
+      const judged = new Set(unreadable.map(({ taken }) => taken));
+      const left = named.filter((taken) => !judged.has(taken) && bytesInLedger(taken.task) !== undefined);
+      // A copy, because a statement in progress may judge further predictions.
+      return [...unreadable, ...left.map((taken) => ({ taken }))];
     }
   }
 
-  async #fillOne(taken: Taken): Promise<Unreadable | undefined> {
+  async #fillOne(taken: Taken, unreadable: Unreadable[]): Promise<void> {
     const { id, task } = taken;
     const text = await this.#reads.add({ id, bytes: bytesInLedger(task) ?? 0 });
-    if (text === null) return { taken, reason: ENDED };
+    if (text === null) unreadable.push({ taken, reason: ENDED });
     // A failover of Postgres can lose a commit. Nobody else has the input.
-    if (text === undefined || readTask(text) === undefined) return { taken, reason: LOST, error: UNREADABLE_TASK };
-    taken.task = text;
-    return undefined;
+    else if (text === undefined || readTask(text) === undefined)
+      unreadable.push({ taken, reason: LOST, error: UNREADABLE_TASK });
+    else taken.task = text;
   }
 }

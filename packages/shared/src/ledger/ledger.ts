@@ -191,6 +191,15 @@ export async function readTasks(db: Db, ids: readonly string[]): Promise<Map<str
   return new Map(rows.map(({ id, task }) => [id, task]));
 }
 
+/** Returns the ids of the rows that the primary has. The lock of the rows rejects on a standby, which may lack new rows. */
+export async function findOnPrimary(db: Db, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    'SELECT id FROM predictions WHERE id = ANY ($1::uuid[]) FOR KEY SHARE',
+    [ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
 /** The end that a retry undoes. */
 export interface UndoneEnd {
   tenant: string;

@@ -452,11 +452,21 @@ export class LiveStore {
   }
 
   /**
-   * Discards an unreadable state. With an attempt, also discards a state with an unreadable task if the attempt is the latest. The
-   * ledger, or the API process of the waiting caller, still has the prediction.
+   * Discards an unreadable state. With an attempt, also discards a running state with an unreadable task if the attempt is the latest. The
+   * ledger, or the API process of the waiting caller, still has the prediction. An end of the prediction stays.
    */
   async discard(id: string, attempt?: number): Promise<void> {
-    await this.#redis.mrDiscard(1, this.#keys.live(id), attempt ?? '');
+    await this.#redis.mrDiscard(1, this.#keys.live(id), attempt ?? '', UNRECORDED_TTL_MS);
+  }
+
+  /** Fails a running prediction whose task no store has, if the attempt is the latest. Its followers have tasks, and stay open. */
+  async failAlone(
+    id: string,
+    { attempt, error, nowMs }: { attempt: number; error: string; nowMs: number },
+  ): Promise<void> {
+    const [recorded = 0, unrecorded = 0, inline = 0] = this.#ends;
+    const args = [attempt, unrecorded, nowMs, this.#tag(shardOfId(id)), error, recorded, inline];
+    await this.#redis.mrDiscard(1, this.#keys.live(id), ...args);
   }
 
   /** The number of states of a shard that all processes discarded since the last call. */

@@ -45,6 +45,12 @@ local function end_at_once(key, id, state, a, st, im, bs, result, leader)
   return { 'done' }
 end
 
+-- Whether a task names the ledger: its first byte is VERSION of predictions/ledger-task.ts.
+local function in_ledger(i) return string.byte(i, 1) == 3 end
+
+-- Whether a prediction with its task in Redis would wait for Postgres behind this leader.
+local function needs_ledger(leader, state) return in_ledger(leader.i) and not in_ledger(parse(NONE .. state).i) end
+
 local led = {}
 
 local function follow(key, id, state, holder, leader)
@@ -84,6 +90,7 @@ for n = 1, #KEYS do
       -- The state of this leader was lost, and its followers still wait for its result: it does not follow a later leader.
       again = redis.call('EXISTS', tag .. 'w:' .. id) == 1
       if again then leader = nil end
+      if leader and needs_ledger(leader, state) then leader = nil end
       -- No script copies a long result. If the cache does not have the result yet, this prediction computes the result again.
       if leader and (leader.cut or leader.ledgered or (leader.s ~= 's' and not carried(leader))) then leader = nil end
     end
