@@ -1,6 +1,7 @@
 /** Tests the large inputs of promises, of which only the ledger has the text. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@millrace/shared/redis/connection';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -31,6 +32,9 @@ const TENSOR = 'tensor';
 const COUNT = 32_768;
 const BYTES = 4 * COUNT;
 
+const FULL =
+  'The large inputs of open predictions take 1 MB in Postgres, and 1 MB are allowed. Send the request again later, or wait for its result with Prefer: wait.';
+
 let folder: Awaited<ReturnType<typeof makeHandlerModels>>;
 let db: pg.Client;
 let redis: Connection;
@@ -42,7 +46,7 @@ const millrace = useMillrace(async () => {
   await mkdir(path.join(folder.dir, TENSOR, '1'), { recursive: true });
   await writeFile(path.join(folder.dir, TENSOR, '1', 'model.onnx'), identity('float32', ['n', COUNT]));
   await writeFile(path.join(folder.dir, TENSOR, 'model.json'), JSON.stringify({ row_independent: true }));
-  return { modelsDir: folder.dir, models: ['text', TENSOR] };
+  return { modelsDir: folder.dir, models: ['text', TENSOR], env: { PROMISED_INPUTS: '1' } };
 });
 beforeAll(async () => {
   redis = connectTestRedis();
@@ -165,6 +169,28 @@ test('a promise that Redis has lost is restored without its input', async () => 
   await millrace.forget(id);
   resume();
   expect((await ended(id)).output).toEqual({ length: 100_000 });
+});
+
+test('large inputs beyond PROMISED_INPUTS are refused until predictions have ended, and other requests are not', async () => {
+  stop();
+  // The API reads the sum of Postgres at most once a second: no promise of an earlier test counts.
+  await delay(1_100);
+  const send = (body: object, headers = {}) => millrace.predict('text', body, headers);
+  const ids: string[] = [];
+  let refused = await send({ input: text(100_001) });
+  for (let n = 2; refused.status === 202 && n < 20; n += 1) {
+    ids.push(refused.body.id);
+    refused = await send({ input: text(100_000 + n) });
+  }
+  expect([refused.status, refused.body.code, refused.body.detail]).toEqual([429, 'queue_full', FULL]);
+  expect(refused.headers.get('retry-after')).toBe('5');
+  // A promise that is committed during the read of the sum counts twice until the next read.
+  expect([9, 10]).toContain(ids.length);
+  ids.push((await send({ input: text(50_000) })).body.id);
+  ids.push((await send({ input: text(100_100) }, { prefer: 'wait=1' })).body.id);
+  resume();
+  for (const id of ids) expect((await ended(id)).status).toBe('succeeded');
+  await expect.poll(async () => (await send({ input: text(100_200) })).status, { timeout: 20_000 }).toBe(202);
 });
 
 test('while Postgres does not respond the promise waits in the ledger, and other predictions run', async () => {

@@ -271,7 +271,7 @@ export const ERRORS = {
     title: 'The queue is full',
     retryable: true,
     about:
-      'Too many predictions wait for this model, too many inputs wait for handlers, or the memory of the queue Redis is full; nothing was accepted.',
+      'Too many predictions wait for this model, too many inputs wait for handlers, the memory of the queue Redis is full, or Postgres has too many large inputs of open predictions; nothing was accepted.',
   },
   body_memory_full: {
     status: 429,

@@ -4,6 +4,7 @@ import {
   findEnded,
   findKeyed,
   findPrediction,
+  largeOpenBytes,
   listPredictions,
   markRetried,
   markTerminal,
@@ -26,8 +27,10 @@ import { gatherReads } from '../cache/gathered-reads.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { DISCARD_EVERY_MS, ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
+import type { RefusalReason } from '../queue/admission.ts';
 import { CacheSlotWriter } from '../queue/cache-slot-writer.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
+import { PromisedInputs } from '../queue/promised-inputs.ts';
 import { QueueGauges, type QueueState } from '../queue/queue-gauges.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { ActionRoutes } from './action-routes.ts';
@@ -165,6 +168,12 @@ function openCreatePrediction(
   const { stores, log, closers, live, queues, loads, metrics } = parts;
   const { queue } = stores;
   const promises = openPromises(parts);
+  const promisedInputs = new PromisedInputs({
+    limitBytes: parts.config.promisedInputsMb * 1_048_576,
+    readBytes: () => largeOpenBytes(stores.db),
+    onRefused: (model) => metrics.refused(model, 'inputs' satisfies RefusalReason),
+    log,
+  });
   const estimates = new EstimateWatch({
     // The beginning of the state: the watch needs no output.
     read: async (id) => (await live.heads([id]))[0] ?? null,
@@ -198,10 +207,12 @@ function openCreatePrediction(
     cacheSlots,
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
-    insertPromise: async (row) => {
-      const refused = await promises.add(row);
-      if (refused) throw refused;
-    },
+    promisedInputs,
+    insertPromise: (row) =>
+      promisedInputs.counted(row, async () => {
+        const refused = await promises.add(row);
+        if (refused) throw refused;
+      }),
   };
   return (request) => createPrediction(deps, request);
 }

@@ -14,6 +14,7 @@ import { type MissParams, missStatus } from '../cache/cache-status.ts';
 import { committed, fromStore, WriteOutcomeUnknown } from '../http/store-errors.ts';
 import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
 import type { EstimateWatch } from '../queue/estimate-watch.ts';
+import type { PromisedInputs } from '../queue/promised-inputs.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
 import type { SubmitResult, Submitter } from '../queue/submitter.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
@@ -26,6 +27,7 @@ export interface PromiseDeps {
   live: LiveStore;
   slotReader: SlotReader;
   bytesSupport: Pick<BytesSupport, 'isSupported'>;
+  promisedInputs: Pick<PromisedInputs, 'check'>;
   submitter: Submitter;
   loads: QueueLoad;
   estimates: EstimateWatch;
@@ -47,7 +49,11 @@ export async function promiseResult(
 ): Promise<Outcome> {
   deps.checkRedis();
   const row = promiseRow(pending, item);
-  await inPromiseSpan(pending, () => committed(deps.insertPromise(row))).catch((error) => {
+  const commit = async () => {
+    await deps.promisedInputs.check(row);
+    await committed(deps.insertPromise(row));
+  };
+  await inPromiseSpan(pending, commit).catch((error) => {
     endSubmission(pending, error);
     throw concerningUnknown(error, pending.id);
   });

@@ -102,8 +102,11 @@ export type Verdict =
       retryAfterS: number;
     };
 
-/** `outputs`: the outputs of waiting and running predictions need the rest of the memory. */
-export type RefusalReason = 'memory' | 'outputs' | 'waiting' | 'deadline';
+/**
+ * `outputs`: the outputs of waiting and running predictions need the rest of the memory. `inputs`: Postgres has too many large inputs
+ * (promised-inputs.ts).
+ */
+export type RefusalReason = 'memory' | 'outputs' | 'inputs' | 'waiting' | 'deadline';
 
 export interface Limits {
   /** The largest number of predictions that wait for one model. */

@@ -9,6 +9,7 @@
 import type { Db } from '../postgres/db.ts';
 import { isDataFault } from '../postgres/error-code.ts';
 import { idBoundAt } from '../predictions/ids.ts';
+import { LEDGER_TASK_BYTES } from '../predictions/ledger-task.ts';
 import type { Status } from '../predictions/prediction.ts';
 import {
   columnArrays,
@@ -198,6 +199,15 @@ export async function findOnPrimary(db: Db, ids: readonly string[]): Promise<str
     [ids],
   );
   return rows.map(({ id }) => id);
+}
+
+const LARGE_OPEN_BYTES = `SELECT coalesce(sum(octet_length(task)), 0) AS bytes FROM predictions
+   WHERE status IN ('queued', 'running') AND octet_length(task) >= ${LEDGER_TASK_BYTES}`;
+
+/** The bytes of the large tasks of all open promises. Reads the row of each open promise, and no task. */
+export async function largeOpenBytes(db: Db): Promise<number> {
+  const { rows } = await db.query<{ bytes: string | number }>({ name: 'large-open-bytes', text: LARGE_OPEN_BYTES });
+  return Number(rows[0]?.bytes);
 }
 
 /** The end that a retry undoes. */

@@ -58,6 +58,13 @@ export const API_SETTINGS = {
     about:
       'Megabytes of the cache Redis for large tensors of waiting callers, for each API process, where shared memory cannot be used; at most a quarter of its `maxmemory`. 0, and without a cache Redis of its own: large tensors go through the queue Redis.',
   }),
+  promisedInputsMb: integer('PROMISED_INPUTS', {
+    default: 4_096,
+    min: 1,
+    max: 16_777_216,
+    about:
+      'Most megabytes of the large inputs of open predictions that only Postgres has. Beyond this limit the API refuses requests with inputs of 64 KiB or more that do not wait.',
+  }),
   bodyMemoryMb: integer('BODY_MEMORY', {
     default: 128,
     min: 1,
