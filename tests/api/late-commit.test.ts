@@ -24,7 +24,7 @@ beforeAll(async () => {
   // The API has its own key prefix in Redis, so no worker takes its jobs.
   redisProxy = await startStallingProxy(config.redisUrl);
   redis = connectRedis(config.redisUrl, 'blocking');
-  const own = { ...config, databaseUrl: proxy.url, redisUrl: redisProxy.url, keyPrefix, storeTimeoutMs: 300 };
+  const own = { ...config, databaseUrl: proxy.url, redisUrl: redisProxy.url, keyPrefix, storeTimeoutMs: 1_000 };
   api = await startApi(own, pino({ level: 'silent' }));
   pool = createPool({ databaseUrl: config.databaseUrl, max: 1, statementTimeoutMs: 5_000, applicationName: 'late' });
 });
