@@ -150,3 +150,25 @@ test('a lost promise with a large task is restored by its name, without a read o
   const tasks = await Promise.all(rows.map(({ id }) => f.live.task(id)));
   expect(tasks).toEqual([taskOf('1'), ledgerTask(text.length)]);
 });
+
+test('beside a process of 0.1.0 an open promise gets its task back into its live state, also while another worker reconciles', async () => {
+  const text = taskOf('x'.repeat(100_000));
+  const rows = [text, text].map((task) =>
+    promiseRow({ id: newId(longAgo), model: TARGET.model, createdAt: longAgo, expiresAt: null, task }),
+  );
+  await insertPromises(db, rows);
+  const [waiting = '', running = ''] = rows.map(({ id }) => id);
+  for (const id of [waiting, running])
+    await f.submit({ id, createdAt: longAgo, expiresAt: null, task: ledgerTask(text.length) });
+  const [taken] = await f.take([running]);
+  await f.redis.set(f.keys.reconciler(), 'a worker of 0.1.0');
+  await reconciler.pass();
+  await f.redis.del(f.keys.reconciler());
+  expect(await Promise.all([waiting, running].map((id) => f.live.task(id)))).toEqual([text, text]);
+  const states = await Promise.all([waiting, running].map((id) => f.live.read(id)));
+  expect(states.map((state) => [state?.status, state?.attempts, state?.job])).toEqual([
+    ['queued', 0, `p-${waiting}`],
+    ['running', 1, `p-${running}`],
+  ]);
+  expect(await f.finish(taken!)).toBe('written');
+});

@@ -10,6 +10,7 @@ import { isWrongType } from '@millrace/shared/redis/wrong-type';
 import type { ReconcilerDeps } from './reconciler-deps.ts';
 import { PromiseRestorer } from './restore-promises.ts';
 import { CountSettlement } from './settle-counts.ts';
+import { writeTexts } from './write-texts.ts';
 
 /** Younger promises may still be on their way to Redis. */
 const YOUNGEST_MS = 1_500;
@@ -78,6 +79,7 @@ class ReconcilerPasses {
 
   async run(): Promise<number> {
     const { redis, log } = this.#deps;
+    await writeTexts(this.#deps, () => this.#closed);
     if (!this.#deps.isClockRight() || !(await this.#takeLock())) return 0;
     const kept = await Promise.all(this.#sentinels.map((key) => redis.exists(key)));
     await this.#countDiscarded();

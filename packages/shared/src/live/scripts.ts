@@ -16,7 +16,8 @@ export type Scripted = (Redis | Cluster) & { mrTakeBuffer: Script } & Record<
     | 'mrFollowers'
     | 'mrDiscard'
     | 'mrPlace'
-    | 'mrPassed',
+    | 'mrPassed'
+    | 'mrWrite',
     Script
   >;
 
@@ -35,6 +36,7 @@ const SCRIPTS = {
   mrFollowers: source('followers'),
   mrPlace: source('place'),
   mrPassed: source('passed'),
+  mrWrite: source('write'),
 } as const;
 
 const hasScripts = (redis: Redis | Cluster): redis is Scripted => Object.keys(SCRIPTS).every((name) => name in redis);

@@ -469,6 +469,11 @@ export class LiveStore {
     await this.#redis.mrDiscard(1, this.#keys.live(id), ...args);
   }
 
+  /** Puts the text of a task in place of its name in the ledger. Resolves to false for a state with another task. */
+  async writeTask(id: string, { name, text }: { name: Buffer; text: string }): Promise<boolean> {
+    return Number(await this.#large.mrWrite(1, this.#keys.live(id), name, text)) === 1;
+  }
+
   /** The number of states of a shard that all processes discarded since the last call. */
   async takeDiscarded(shard: number): Promise<number> {
     return Number(await TAKE_COUNT(this.#redis, 1, this.#keys.unreadable(shard)));

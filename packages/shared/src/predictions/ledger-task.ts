@@ -3,8 +3,8 @@
  * stored once, and does not pass through the append-only file of the queue Redis. The ledger has the promise before Redis has the live state. A
  * worker that has taken the prediction reads the task from the ledger.
  *
- * `u8 version (3) | bytes of the text in the ledger, in decimal digits`. A process of 0.1.0 cannot read the name: such a worker discards the live
- * state, and the reconciler restores the promise.
+ * `u8 version (3) | bytes of the text in the ledger, in decimal digits`. A process of 0.1.0 cannot read the name: while such a process runs, the
+ * workers put the text back (recorder/write-texts.ts).
  */
 import type { StoredTask } from './task-type.ts';
 
