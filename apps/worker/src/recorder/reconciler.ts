@@ -79,7 +79,9 @@ class ReconcilerPasses {
 
   async run(): Promise<number> {
     const { redis, log } = this.#deps;
-    await writeTexts(this.#deps, () => this.#closed);
+    await writeTexts(this.#deps, () => this.#closed).catch((error) => {
+      log.warn({ err: error }, 'large inputs cannot be written to Redis for a process of an earlier version');
+    });
     if (!this.#deps.isClockRight() || !(await this.#takeLock())) return 0;
     const kept = await Promise.all(this.#sentinels.map((key) => redis.exists(key)));
     await this.#countDiscarded();
