@@ -28,7 +28,7 @@ beforeAll(() => {
 afterAll(() => Promise.all([primary.end(), standby.end()]));
 
 const newId = () => newPredictionId(0, Date.now());
-const takenOf = (id: string): Taken => ({ id, attempt: 1, lost: 0, task: ledgerTask(BYTES) }) as Taken;
+const takenOf = (id: string, bytes = BYTES): Taken => ({ id, attempt: 1, lost: 0, task: ledgerTask(bytes) }) as Taken;
 
 async function inLedger(): Promise<string> {
   const row = promiseRow({ id: newId(), task: TASK });
@@ -46,17 +46,20 @@ const tasksOf = (db: Pool, given: Partial<LedgerTasksDeps> = {}) =>
 
 test('a row that the primary lacks has no input, and a row that a standby lacks may have an input', async () => {
   const lost = takenOf(newId());
-  expect((await tasksOf(primary).fill([lost]))?.[0]).toMatchObject({ error: expect.stringContaining('internal') });
-  expect(await tasksOf(standby).fill([lost])).toEqual([{ taken: lost }]);
+  expect((await tasksOf(primary).read([lost]))?.unreadable[0]).toMatchObject({
+    error: expect.stringContaining('internal'),
+  });
+  expect((await tasksOf(standby).read([lost]))?.unreadable).toEqual([{ taken: lost }]);
   // A standby has the input of an older row.
   const old = takenOf(await inLedger());
-  expect([await tasksOf(standby).fill([old]), typeof old.task]).toEqual([[], 'string']);
+  const read = await tasksOf(standby).read([old]);
+  expect([read?.unreadable, read?.tasks.get(old)?.rows]).toEqual([[], ['1']]);
 });
 
 test('a row that reaches the server between the two statements is not lost', async () => {
   const taken = takenOf(await inLedger());
   const late = tasksOf(primary, { readTasks: async () => new Map() });
-  expect(await late.fill([taken])).toEqual([{ taken }]);
+  expect((await late.read([taken]))?.unreadable).toEqual([{ taken }]);
 });
 
 test('a lost row fails also where the read of another row fails', async () => {
@@ -69,6 +72,23 @@ test('a lost row fails also where the read of another row fails', async () => {
       return readTasks(standby, ['no id']);
     },
   });
-  const unread = await tasks.fill([lost, other]);
-  expect(unread).toEqual([{ taken: lost, reason: expect.any(String), error: expect.any(String) }, { taken: other }]);
+  const read = await tasks.read([lost, other]);
+  expect(read?.unreadable).toEqual([
+    { taken: lost, reason: expect.any(String), error: expect.any(String) },
+    { taken: other },
+  ]);
+});
+
+test('the tasks of one statement are parsed in turns of their own', async () => {
+  const taken = Array.from({ length: 20 }, () => takenOf(newId(), 100_000));
+  const tasks = tasksOf(primary, { readTasks: async (ids) => new Map(ids.map((id) => [id, TASK])) });
+  let [turns, reads] = [0, true];
+  const count = () => {
+    turns += 1;
+    if (reads) setImmediate(count);
+  };
+  setImmediate(count);
+  const read = await tasks.read(taken);
+  reads = false;
+  expect([read?.tasks.size, turns >= taken.length]).toEqual([taken.length, true]);
 });

@@ -89,16 +89,12 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
 /** Reads the inputs that are not in the live states: from the ledger, and from the cache Redis. */
 function readWorks(deps: ComputeDeps, taken: readonly Taken[], begins: boolean): Works | Promise<Works> {
   const { ledgerTasks, fetchedRows } = deps;
-  const filling = ledgerTasks.fill(taken);
-  if (filling === undefined) return fetchedRows.fetch(worksOf(taken, begins));
-  return filling.then(async (unread) => {
+  const reading = ledgerTasks.read(taken);
+  if (reading === undefined) return fetchedRows.fetch(worksOf(taken, begins));
+  return reading.then(async ({ tasks, unreadable: unread }) => {
     const without = new Set(unread.map((one) => one.taken));
-    const { works, unreadable } = await fetchedRows.fetch(
-      worksOf(
-        taken.filter((one) => !without.has(one)),
-        begins,
-      ),
-    );
+    const rest = taken.filter((one) => !without.has(one));
+    const { works, unreadable } = await fetchedRows.fetch(worksOf(rest, begins, tasks));
     return { works, unreadable: [...unreadable, ...unread] };
   });
 }

@@ -7,7 +7,7 @@ import { Batcher } from '@millrace/shared/batching/batcher';
 import { UNREADABLE_TASK } from '@millrace/shared/live/end-errors';
 import type { Taken } from '@millrace/shared/live/store';
 import { bytesInLedger } from '@millrace/shared/predictions/ledger-task';
-import { readTask } from '@millrace/shared/predictions/task';
+import { readTask, type Task } from '@millrace/shared/predictions/task';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import type { Logger } from 'pino';
 import type { Unreadable } from './work.ts';
@@ -32,6 +32,12 @@ interface Read {
   bytes: number;
 }
 
+export interface TasksRead {
+  tasks: Map<Taken, Task>;
+  /** The predictions without a readable task. */
+  unreadable: Unreadable[];
+}
+
 export interface LedgerTasksDeps {
   /** Reads the JSON text of tasks, by id; null for a row without a task. */
   readTasks(ids: readonly string[]): Promise<ReadonlyMap<string, string | null>>;
@@ -42,7 +48,7 @@ export interface LedgerTasksDeps {
 
 export class LedgerTasks {
   readonly #log: Logger;
-  readonly #reads: Batcher<Read, string | null | undefined>;
+  readonly #reads: Batcher<Read, Task | null | undefined>;
   #restsUntil = Number.NEGATIVE_INFINITY;
 
   constructor({ readTasks, findOnPrimary, log }: LedgerTasksDeps) {
@@ -57,8 +63,15 @@ export class LedgerTasks {
     this.#reads = new Batcher({
       run: async (reads) => {
         const reading = readAll(reads.map(({ id }) => id));
-        const tasks = await withTimeout(LIMIT_MS, reading, 'The read of inputs from the ledger');
-        return reads.map(({ id }) => tasks.get(id));
+        const texts = await withTimeout(LIMIT_MS, reading, 'The read of inputs from the ledger');
+        const tasks: (Task | null | undefined)[] = [];
+        for (const { id } of reads) {
+          const text = texts.get(id);
+          tasks.push(typeof text === 'string' ? readTask(text) : text);
+          // Four megabytes of text take up to 20 ms.
+          await new Promise(setImmediate);
+        }
+        return tasks;
       },
       maxItems: TASKS_AT_ONCE,
       bytesOf: ({ bytes }) => bytes,
@@ -69,38 +82,34 @@ export class LedgerTasks {
     });
   }
 
-  /**
-   * Puts the task of each promise in place of its name. Resolves to the predictions without a readable task; undefined where no live state names
-   * the ledger.
-   */
-  fill(taken: readonly Taken[]): Promise<Unreadable[]> | undefined {
+  /** Reads the tasks of the promises whose live states name the ledger; undefined where there is none. */
+  read(taken: readonly Taken[]): Promise<TasksRead> | undefined {
     const named = taken.filter(({ task }) => bytesInLedger(task) !== undefined);
-    return named.length === 0 ? undefined : this.#fill(named);
+    return named.length === 0 ? undefined : this.#read(named);
   }
 
-  async #fill(named: readonly Taken[]): Promise<Unreadable[]> {
-    if (performance.now() < this.#restsUntil) return named.map((taken) => ({ taken }));
+  async #read(named: readonly Taken[]): Promise<TasksRead> {
+    const tasks = new Map<Taken, Task>();
+    if (performance.now() < this.#restsUntil) return { tasks, unreadable: named.map((taken) => ({ taken })) };
     const unreadable: Unreadable[] = [];
     try {
-      await Promise.all(named.map((taken) => this.#fillOne(taken, unreadable)));
-      return unreadable;
+      await Promise.all(named.map((taken) => this.#readOne(taken, { tasks, unreadable })));
+      return { tasks, unreadable };
     } catch (error) {
       this.#restsUntil = performance.now() + REST_MS;
       this.#log.warn({ err: error, predictions: named.length }, RETURNED);
       const judged = new Set(unreadable.map(({ taken }) => taken));
-      const left = named.filter((taken) => !judged.has(taken) && bytesInLedger(taken.task) !== undefined);
-      // A copy, because a statement in progress may judge further predictions.
-      return [...unreadable, ...left.map((taken) => ({ taken }))];
+      const left = named.filter((taken) => !judged.has(taken) && !tasks.has(taken));
+      // Copies, because a statement in progress may read further predictions.
+      return { tasks: new Map(tasks), unreadable: [...unreadable, ...left.map((taken) => ({ taken }))] };
     }
   }
 
-  async #fillOne(taken: Taken, unreadable: Unreadable[]): Promise<void> {
-    const { id, task } = taken;
-    const text = await this.#reads.add({ id, bytes: bytesInLedger(task) ?? 0 });
-    if (text === null) unreadable.push({ taken, reason: ENDED });
+  async #readOne(taken: Taken, { tasks, unreadable }: TasksRead): Promise<void> {
+    const task = await this.#reads.add({ id: taken.id, bytes: bytesInLedger(taken.task) ?? 0 });
+    if (task === null) unreadable.push({ taken, reason: ENDED });
     // A failover of Postgres can lose a commit. Nobody else has the input.
-    else if (text === undefined || readTask(text) === undefined)
-      unreadable.push({ taken, reason: LOST, error: UNREADABLE_TASK });
-    else taken.task = text;
+    else if (task === undefined) unreadable.push({ taken, reason: LOST, error: UNREADABLE_TASK });
+    else tasks.set(taken, task);
   }
 }

@@ -71,12 +71,12 @@ export interface Works {
   unreadable: Unreadable[];
 }
 
-/** `begins`: rows were begun before the predictions were taken. */
-export function worksOf(taken: readonly Taken[], begins: boolean): Works {
+/** `begins`: rows were begun before the predictions were taken. `tasks`: tasks that are not in the live states. */
+export function worksOf(taken: readonly Taken[], begins: boolean, tasks?: ReadonlyMap<Taken, Task>): Works {
   const works: Work[] = [];
   const unreadable: Works['unreadable'] = [];
   for (const one of taken) {
-    const task = readTask(one.task);
+    const task = tasks?.get(one) ?? readTask(one.task);
     if (task === undefined) unreadable.push({ taken: one, reason: UNREADABLE });
     else if (isReachable(task))
       works.push({ taken: one, task, names: namesOf(task, one.id, begins), results: resultsIn(task) });
