@@ -26,6 +26,7 @@ export interface Inferred {
   ok: boolean;
   hit: boolean;
   totalMs: number;
+  /** From the request to the start of the run. Negative where the request shares a computation that had already started. */
   queueMs: number;
   computeMs: number;
   atMs: number;
@@ -66,7 +67,7 @@ export class Statistics {
     else {
       counts.executions += 1;
       add(counts.miss, totalMs);
-      add(counts.queue, queueMs);
+      add(counts.queue, Math.max(0, queueMs));
       add(counts.compute, computeMs);
     }
   }
