@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { hasPrometheus, type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { startReceiver } from '../support/receiver.ts';
+import { untilCached } from '../support/until-cached.ts';
 
 const MODEL = 'drug-interaction-similarity';
 const DIR = path.resolve(import.meta.dirname, '../../deploy/grafana');
@@ -104,7 +105,7 @@ describe.skipIf(!hasPrometheus())('in a Prometheus', () => {
       n += 1;
       const body = { input: { similarities: [[0.1, 0.2, 0.3, 0.4, n / 10_000]] } };
       await millrace.predict(MODEL, body, { prefer: 'wait=20' });
-      await millrace.predict(MODEL, body);
+      await untilCached(millrace, MODEL, body);
       const webhook = { url: `${receiver.url}/200/board` };
       await millrace.predict(MODEL, { ...body, webhook }, { prefer: 'wait=20' });
     };

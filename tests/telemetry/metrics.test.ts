@@ -57,7 +57,10 @@ describe('the metrics of a system', () => {
     expect(metricOf(text, 'millrace_worker_engines')).toBe(1);
     expect(metricOf(text, 'millrace_engine_busy_seconds_total{slot="0"}')).toBeGreaterThan(0);
     expect(metricOf(text, 'millrace_engine_resident_bytes{slot="0",provider="cpu"}')).toBeGreaterThan(1_000_000);
-    expect(metricOf(text, 'millrace_cache_bytes_total{direction="written"}')).toBeGreaterThan(1_000);
+    // The worker writes results to the cache beside their responses.
+    await expect
+      .poll(async () => metricOf(await ofWorker(), 'millrace_cache_bytes_total{direction="written"}'))
+      .toBeGreaterThan(1_000);
     for (const store of ['queue', 'cache', 'postgres'])
       expect(metricOf(text, `millrace_store_seconds_count{store="${store}",operation="probe"}`)).toBeGreaterThan(0);
   });
@@ -120,7 +123,7 @@ describe('the metrics of a system', () => {
     await expect.poll(age).toBeGreaterThan(0);
     const before = await age();
     await expect.poll(age).toBeGreaterThan(before);
-    expect(metricOf(await ofApi(), 'millrace_queue_waiting{model="rows"}')).toBe(1);
+    await expect.poll(async () => metricOf(await ofApi(), 'millrace_queue_waiting{model="rows"}')).toBe(1);
     await expect.poll(async () => (await millrace.predict('rows', fresh())).status).toBe(429);
     const text = await ofApi();
     expect(metricOf(text, 'millrace_refused_total{model="rows",reason="waiting"}')).toBe(1);
