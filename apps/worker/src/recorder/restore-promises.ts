@@ -10,7 +10,7 @@ import { shardOfId } from '@millrace/shared/predictions/ids';
 import { LEDGER_TASK_BYTES, ledgerTask } from '@millrace/shared/predictions/ledger-task';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
 import { readTask, type StoredTask } from '@millrace/shared/predictions/task';
-import { allReadBytes } from '@millrace/shared/queue/bytes-support';
+import { anOlderProcessRuns } from '@millrace/shared/queue/bytes-support';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { AddJobParams } from '@millrace/shared/queue/queues';
 import { Announcements } from './announcements.ts';
@@ -170,7 +170,7 @@ export class PromiseRestorer {
   async #namedInLedger(open: readonly TasklessRow[]): Promise<Map<string, StoredTask>> {
     const { redis, keys } = this.#deps;
     const large = open.filter(({ taskBytes }) => (taskBytes ?? 0) >= LEDGER_TASK_BYTES);
-    if (large.length === 0 || !(await allReadBytes(redis, keys))) return new Map();
+    if (large.length === 0 || (await anOlderProcessRuns(redis, keys).catch(() => true))) return new Map();
     return new Map(large.map(({ id, taskBytes }) => [id, ledgerTask(taskBytes ?? 0)]));
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { OpenPromise } from '@millrace/shared/ledger/ledger';
 import { LEDGER_TASK_BYTES, ledgerTask } from '@millrace/shared/predictions/ledger-task';
-import { allReadBytes } from '@millrace/shared/queue/bytes-support';
+import { anOlderProcessRuns } from '@millrace/shared/queue/bytes-support';
 import { partsOf } from './ends.ts';
 import type { ReconcilerDeps } from './reconciler-deps.ts';
 
@@ -14,10 +14,11 @@ const [PART, PART_BYTES] = [64, 1_048_576];
 
 export type WriteTextsDeps = Pick<ReconcilerDeps, 'redis' | 'keys' | 'live' | 'openPromises' | 'readTasks' | 'log'>;
 
-/** Resolves when no open promise has a name of the ledger in its live state, or at once while every process reads names. */
+/** Resolves when no open promise has a name of the ledger in its live state, or at once while no process of an older version runs. */
 export async function writeTexts(deps: WriteTextsDeps, isClosed: () => boolean): Promise<void> {
   const { redis, keys, openPromises, log } = deps;
-  if (await allReadBytes(redis, keys)) return;
+  // A user of Redis that may not count subscribers has no names of the ledger: the API writes tasks as text.
+  if (!(await anOlderProcessRuns(redis, keys).catch(() => false))) return;
   let written = 0;
   for (let after: string | undefined; !isClosed(); ) {
     const rows = await openPromises({ olderThanMs: 0, limit: PAGE, ...(after === undefined ? {} : { after }) });

@@ -5,8 +5,8 @@
  * as text. In the same way a worker subscribes to the channel of its machine and to the channel of the slots of the cache Redis, beside
  * the channel of all workers.
  *
- * An older worker that starts between a look and a submission can take a task as bytes. The worker discards the live state: the API of
- * a waiting caller then submits the prediction again, and the reconciler restores a promise.
+ * An older worker that starts between a look and a submission can take a task as bytes. A worker of 0.1.0 counts an attempt and returns the
+ * job for a second, and a newer worker takes the job.
  */
 import { Cluster, type Redis } from 'ioredis';
 import type { Connection } from '../redis/connection.ts';
@@ -23,10 +23,10 @@ export async function subscribersOf(redis: Connection, channels: readonly string
   return channels.map((_, at) => replies.reduce((sum, reply) => sum + Number(reply[2 * at + 1] ?? 0), 0));
 }
 
-/** Whether every process reads tasks as bytes now. */
-export async function allReadBytes(redis: Connection, keys: Keys): Promise<boolean> {
-  const [all = 0, bytes] = await subscribersOf(redis, [keys.registryChannel(), keys.bytesChannel()]);
-  return all > 0 && all === bytes;
+/** Whether a process that does not read tasks as bytes runs now. Rejects where the user of Redis may not count subscribers. */
+export async function anOlderProcessRuns(redis: Connection, keys: Keys): Promise<boolean> {
+  const [all = 0, bytes = 0] = await subscribersOf(redis, [keys.registryChannel(), keys.bytesChannel()]);
+  return all > bytes;
 }
 
 export class BytesSupport {
