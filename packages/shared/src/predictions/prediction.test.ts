@@ -57,3 +57,13 @@ test('predictions of two versions in turn have their own names', () => {
       digest: prediction.digest,
     });
 });
+
+test('a prediction that shares a run that had already started has waited for no time', () => {
+  const follower = { ...succeeded, result: '[0.5]', createdAt: 1_700_000_000_015, completedAt: 1_700_000_000_014 };
+  expect(JSON.parse(renderPrediction(follower, '')).metrics).toEqual({
+    wait_ms: 0,
+    run_ms: 1.25,
+    total_ms: 0,
+    run_rows: 4,
+  });
+});

@@ -130,6 +130,12 @@ function renderLong(prediction: Rendered, members: LongText, base: string): Long
 /** Returns the same text as `renderPrediction`, without the members `output`, `outputs` and `row_errors`. */
 export const renderWithoutOutput = (prediction: Rendered, base: string): string => render(prediction, '', { base });
 
+/**
+ * Milliseconds between two times of a prediction. A prediction can share a run that started before the prediction was created, and two
+ * processes note the times: the result is 0 and never negative.
+ */
+const elapsedMs = (from: number, to: number): number => Math.max(0, to - from);
+
 interface RenderOptions {
   base: string;
   queue?: QueueEstimate | undefined;
@@ -139,8 +145,8 @@ function render(prediction: Rendered, output: string, { base, queue }: RenderOpt
   const { status, result, createdAt, startedAt, completedAt, metadata, webhook } = prediction;
   const id = publicId('pred', prediction.id);
   const error = status === 'succeeded' || result === '' ? 'null' : result;
-  const waitMs = startedAt === null ? null : startedAt - createdAt;
-  const totalMs = completedAt === null ? null : completedAt - createdAt;
+  const waitMs = startedAt === null ? null : elapsedMs(createdAt, startedAt);
+  const totalMs = completedAt === null ? null : elapsedMs(createdAt, completedAt);
   // V8 keeps an object for each piece of a template until the text is sent, so pieces that are nearly always the same are one piece.
   const ofCaller =
     metadata === '' && webhook === null
