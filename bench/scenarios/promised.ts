@@ -7,7 +7,7 @@ import type { Bench, Scenario } from '../bench.ts';
 import { type Ledger, openLedger } from '../ledger.ts';
 import { drive } from '../load/load.ts';
 import type { Requests } from '../requests.ts';
-import { quotients, type RivalFigures } from '../results.ts';
+import { type RivalFigures, round } from '../results.ts';
 import { medians, usedBy } from '../rounds.ts';
 import type { Rival } from '../stage.ts';
 import { mean, writeModel } from '../tensors/models.ts';
@@ -44,12 +44,18 @@ export const promised: Scenario = {
       name: 'promised',
       rivals: figures,
       ratios: {
-        ...quotients(figures, 'rps', [['millrace', 'before']]),
-        ...quotients(figures, 'cpu_us', [['millrace', 'before']]),
+        ...ratio(figures, 'rps', 'promises/s'),
+        ...ratio(figures, 'cpu_us', 'processor time'),
+        ...ratio(figures, 'postgres_cpu_us', 'Postgres'),
       },
       goals: [],
     };
   },
+};
+
+const ratio = (figures: Record<string, RivalFigures>, figure: string, name: string): Record<string, number> => {
+  const quotient = (figures.millrace?.[figure] ?? Number.NaN) / (figures.before?.[figure] ?? Number.NaN);
+  return Number.isNaN(quotient) ? {} : { [`${name}, millrace/before`]: round(quotient) };
 };
 
 /** Figures of each promise that ended, from its request to its end. */

@@ -60,6 +60,28 @@ test('a row without a day is kept, and moves to its day when the day is created'
   expect(await findPrediction(pool, 'default', rows[1].id)).toMatchObject({ result: rows[1].result });
 });
 
+test('a long task is stored as it is, in the days of the migration and in later days', async () => {
+  const day = Date.UTC(2042, 0, 1);
+  await ensureDays(pool, day, 0);
+  const { rows: columns } = await pool.query(
+    `SELECT DISTINCT attstorage::text AS storage FROM pg_attribute
+      WHERE attname = 'task' AND attrelid IN (SELECT relid FROM pg_partition_tree('predictions'))`,
+  );
+  expect(columns).toEqual([{ storage: 'e' }]);
+  const task = JSON.stringify({ shape: 'one', rows: ['x'.repeat(100_000)], keys: [null], digest: 'd', epoch: 0 });
+  const rows = [day, Math.floor(await postgresNow(pool))].map((at) =>
+    promiseRow({ id: newPredictionId(3, at), createdAt: at, task }),
+  );
+  await insertPromises(pool, rows);
+  const { rows: stored } = await pool.query(
+    'SELECT pg_column_size(task) AS bytes, tableoid::regclass::text AS name FROM predictions WHERE id = ANY ($1::uuid[])',
+    [rows.map(({ id }) => id)],
+  );
+  expect(stored.map(({ bytes }) => bytes)).toEqual([task.length, task.length]);
+  expect(new Set(stored.map(({ name }) => name)).size).toBe(2);
+  await pool.query('DELETE FROM predictions WHERE id = ANY ($1::uuid[])', [rows.map(({ id }) => id)]);
+});
+
 test('writers and the creation of a day do not block each other', async () => {
   let done = false;
   const writing = (async () => {

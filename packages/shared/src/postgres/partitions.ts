@@ -62,7 +62,7 @@ async function makePartition(
   try {
     await db.query(`DO $$ BEGIN
       SET LOCAL lock_timeout = '2s';
-      CREATE TABLE ${name} (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+      CREATE TABLE ${name} (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
       LOCK TABLE ${table}_default IN ACCESS EXCLUSIVE MODE;
       WITH moved AS (
         DELETE FROM ${table}_default WHERE ${column} >= '${from}' AND ${column} < '${to}' RETURNING *
