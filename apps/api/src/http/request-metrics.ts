@@ -56,7 +56,7 @@ export class HttpMetrics {
     this.#errors = counter('millrace_errors_total', 'Error responses, by route and code.', ['route', 'code']);
     this.#refused = counter(
       'millrace_refused_total',
-      'Predictions that admission refused: memory (of the queue Redis), outputs (reserved memory), waiting (MAX_QUEUE) or deadline.',
+      'Predictions that admission refused: memory (of the queue Redis), outputs (reserved memory), inputs (PROMISED_INPUTS), waiting (MAX_QUEUE) or deadline.',
       ['model', 'reason'],
     );
     this.#left = counter('millrace_callers_left_total', 'Callers that closed their connection before the response.', [
