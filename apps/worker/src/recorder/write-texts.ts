@@ -3,7 +3,7 @@
  * and the prediction would fail after MAX_ATTEMPTS. Every worker does so, because a process of 0.1.0 may hold the lock of the reconciler.
  */
 import type { OpenPromise } from '@millrace/shared/ledger/ledger';
-import { LEDGER_TASK_BYTES, ledgerTask } from '@millrace/shared/predictions/ledger-task';
+import { ledgerTask } from '@millrace/shared/predictions/ledger-task';
 import { anOlderProcessRuns } from '@millrace/shared/queue/bytes-support';
 import { partsOf } from './ends.ts';
 import type { ReconcilerDeps } from './reconciler-deps.ts';
@@ -21,7 +21,8 @@ export async function writeTexts(deps: WriteTextsDeps, isClosed: () => boolean):
   if (!(await anOlderProcessRuns(redis, keys).catch(() => false))) return;
   let written = 0;
   for (let after: string | undefined; !isClosed(); ) {
-    const rows = await openPromises({ olderThanMs: 0, limit: PAGE, ...(after === undefined ? {} : { after }) });
+    const page = { olderThanMs: 0, limit: PAGE, large: true };
+    const rows = await openPromises(after === undefined ? page : { ...page, after });
     written += await writePage(deps, rows);
     if (rows.length < PAGE) break;
     after = rows.at(-1)?.id;
@@ -32,9 +33,8 @@ export async function writeTexts(deps: WriteTextsDeps, isClosed: () => boolean):
 /** Returns the number of written tasks. */
 async function writePage(deps: WriteTextsDeps, rows: readonly OpenPromise[]): Promise<number> {
   const { live, readTasks } = deps;
-  const large = rows.filter(({ taskBytes }) => (taskBytes ?? 0) >= LEDGER_TASK_BYTES);
-  const sizes = await live.sizes(large.map(({ id }) => id));
-  const named = large.flatMap(({ id, taskBytes }, at) => {
+  const sizes = await live.sizes(rows.map(({ id }) => id));
+  const named = rows.flatMap(({ id, taskBytes }, at) => {
     const [size = 0, bytes] = [sizes[at], taskBytes ?? 0];
     // A state with the whole task is longer than the task.
     return size > 0 && size < bytes ? [{ id, bytes }] : [];

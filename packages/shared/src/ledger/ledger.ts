@@ -158,6 +158,8 @@ export interface OpenOptions {
   limit: number;
   /** Only promises after this id. */
   after?: string;
+  /** Only promises with a task of LEDGER_TASK_BYTES or more. */
+  large?: boolean;
 }
 
 /** A promise that is not terminal, without its task, which may be large. */
@@ -166,14 +168,15 @@ export interface OpenPromise extends TasklessRow {
   overdue: boolean;
 }
 
+const AND_LARGE = `AND octet_length(task) >= ${LEDGER_TASK_BYTES}`;
 const POSTGRES_MS = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint';
 
 /** Lists the open promises of all tenants, oldest first, by the clock of Postgres. Cheap when no promise is open. */
 export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPromise[]> {
-  const { olderThanMs, limit, after = '00000000-0000-0000-0000-000000000000' } = options;
+  const { olderThanMs, limit, after = '00000000-0000-0000-0000-000000000000', large = false } = options;
   const { rows } = await db.query<OpenPromise>(
     `SELECT ${TASKLESS_COLUMNS}, coalesce(expires_at <= ${POSTGRES_MS}, false) AS overdue FROM predictions
-      WHERE status IN ('queued', 'running') AND id > $1 AND created_at <= ${POSTGRES_MS} - $2
+      WHERE status IN ('queued', 'running') AND id > $1 AND created_at <= ${POSTGRES_MS} - $2 ${large ? AND_LARGE : ''}
       ORDER BY id LIMIT $3`,
     [after, olderThanMs, limit],
   );
@@ -202,7 +205,7 @@ export async function findOnPrimary(db: Db, ids: readonly string[]): Promise<str
 }
 
 const LARGE_OPEN_BYTES = `SELECT coalesce(sum(octet_length(task)), 0) AS bytes FROM predictions
-   WHERE status IN ('queued', 'running') AND octet_length(task) >= ${LEDGER_TASK_BYTES}`;
+   WHERE status IN ('queued', 'running') ${AND_LARGE}`;
 
 /** The bytes of the large tasks of all open promises. Reads the row of each open promise, and no task. */
 export async function largeOpenBytes(db: Db): Promise<number> {
