@@ -1,7 +1,7 @@
 -- compatible
--- A long task is stored as it is. Postgres had tried to compress each task of 2 KB or more: a tensor in base64 hardly becomes shorter, and for a task
--- of 800 KB the attempt took two thirds of the processor time of the insert. A task is deleted when its prediction succeeds. Stored tasks stay as
--- they are, in all partitions.
+-- Long tasks are stored without compression. Postgres tried to compress each task of 2 KB or more, and a tensor in base64 hardly becomes shorter.
+-- For a task of 800 KB the attempt took two thirds of the processor time of the insert. A task is deleted when its prediction succeeds. Tasks that
+-- were stored before stay compressed.
 --
 -- The table is locked for an instant, and nobody waits long for the lock: see 0026_timeline.sql.
 DO $$ BEGIN

@@ -1,4 +1,4 @@
-/** Tests executions that a worker gives up because it cannot read the task: the task is in a slot, or in the ledger. */
+/** Tests executions that a worker gives up, because the slot or the row of the ledger with the task cannot be read. */
 import { UNREADABLE_TASK } from '@millrace/shared/live/end-errors';
 import { ledgerTask } from '@millrace/shared/predictions/ledger-task';
 import { describe, expect, test } from 'vitest';

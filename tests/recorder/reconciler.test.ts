@@ -1,4 +1,4 @@
-/** Tests which ends the reconciler sends to the recorder again, and how much of the ledger it reads at once. */
+/** Tests which ends the reconciler sends to the recorder again, and how much of the ledger a pass reads at once. */
 
 import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger/ledger';
 import type { Pool } from '@millrace/shared/postgres/db';
